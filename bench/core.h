@@ -1,0 +1,19 @@
+/* core.h - the benches of bench-core, by the file that they are in. */
+#ifndef CORE_H
+#define CORE_H
+
+/* core_calls.c: what costs nanoseconds */
+void bench_await_cold(void);
+void bench_yield(void);
+void bench_spawn_join(void);
+void bench_join2(void);
+
+/* core_sleep.c: what costs memory */
+void bench_sleep_fiber_1m(void);
+void bench_sleep_leaf_1m(void);
+void bench_requests_10k(void);
+
+/* core_echo.c */
+void bench_echo(void);
+
+#endif

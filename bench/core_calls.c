@@ -1,0 +1,181 @@
+/*
+ * core_calls.c - what costs nanoseconds: await, yield, spawn, join. Each is measured inside a
+ * runtime, in turns with its bare mechanism.
+ */
+#include "bare.h"
+#include "bench.h"
+#include "core.h"
+
+#include <bide/bide.h>
+#include <stdlib.h>
+
+enum { BATCH = 1000 };
+
+struct measurement {
+    bench_loop *ours, *bare;
+    struct bench_pair result;
+};
+
+static int measure(struct measurement *m)
+{
+    m->result = bench_alternate(m->ours, m->bare, NULL);
+    return 0;
+}
+BIDE_ASYNC(int, measure, struct measurement *)
+
+/* Both in turns inside a runtime; reports ours as name and the other as bare_name. */
+static void compare(const char *name, bench_loop *ours, const char *bare_name, bench_loop *bare,
+                    double most, double ratio_most)
+{
+    struct measurement m = { .ours = ours, .bare = bare };
+
+    bench_progress("%s", name);
+    int error = bide_run(bide_async(measure, &m));
+    if (error) {
+        bench_failed("%s: no runtime: error %d", name, -error);
+        return;
+    }
+    bench_figure(&(struct figure){ .name = name, .value = m.result.ours, .unit = "ns",
+                                   .ratio_to = bare_name, .ratio = m.result.ratio,
+                                   .most = most, .ratio_most = ratio_most });
+    bench_figure(&(struct figure){ .name = bare_name, .value = m.result.bare, .unit = "ns" });
+}
+
+/* ---- await_cold ---------------------------------------------------------------------------- */
+
+static long total; /* what the functions do is seen, so the compiler keeps them */
+
+/* A function that does next to nothing, and of which its callers know nothing. */
+static __attribute__((noinline)) long add(long a, long b)
+{
+    __asm__ volatile("" : "+r"(a), "+r"(b) : : "memory");
+    return a + b;
+}
+BIDE_ASYNC(long, add, long, long)
+
+static void await_add(void *arg, long n)
+{
+    (void)arg;
+    for (long i = 0; i < n; i++)
+        total += bide_await(bide_async(add, i, 1));
+}
+
+static void call_add(void *arg, long n)
+{
+    (void)arg;
+    for (long i = 0; i < n; i++)
+        total += add(i, 1);
+}
+
+void bench_await_cold(void)
+{
+    compare("await_cold", await_add, "bare_call", call_add, 2, 2);
+}
+
+/* ---- yield --------------------------------------------------------------------------------- */
+
+static void yield_often(long n)
+{
+    for (long i = 0; i < n; i++)
+        bide_yield();
+}
+BIDE_ASYNC_VOID(yield_often, long)
+
+static void yield_in_turns(void *arg, long n)
+{
+    (void)arg;
+    bide_join(bide_async(yield_often, n / 2), bide_async(yield_often, n / 2));
+}
+
+void bench_yield(void)
+{
+    compare("yield", yield_in_turns, "bare_switch", bare_switch, 12, 3);
+}
+
+/* ---- spawn_join ---------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) void nothing(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+BIDE_ASYNC_VOID(nothing)
+
+static void spawn_nothings(void *arg, long n)
+{
+    (void)arg;
+    for (long i = 0; i < n; i += BATCH) {
+        BIDE_SCOPE(s) {
+            for (int k = 0; k < BATCH; k++)
+                bide_spawn(&s, bide_async(nothing));
+        }
+    }
+}
+
+/* A callback in a queue, of the size of a spawned future, from a list of free ones. */
+struct callback {
+    struct callback *next;
+    void (*call)(struct callback *self);
+    long arguments[6];
+};
+
+static struct callback *free_callbacks;
+
+static __attribute__((noinline)) void call_back(struct callback *self)
+{
+    __asm__ volatile("" : : "r"(self) : "memory");
+}
+
+static void queue_callbacks(void *arg, long n)
+{
+    (void)arg;
+    for (long i = 0; i < n; i += BATCH) {
+        struct callback *first = NULL, **last = &first;
+        for (int k = 0; k < BATCH; k++) {
+            struct callback *c = free_callbacks;
+            if (c)
+                free_callbacks = c->next;
+            else if (!(c = malloc(sizeof(*c))))
+                abort();
+            *c = (struct callback){ .call = call_back };
+            *last = c;
+            last = &c->next;
+        }
+        while (first) {
+            struct callback *c = first;
+            first = c->next;
+            c->call(c);
+            c->next = free_callbacks;
+            free_callbacks = c;
+        }
+    }
+}
+
+void bench_spawn_join(void)
+{
+    compare("spawn_join", spawn_nothings, "bare_callback", queue_callbacks, 30, 0);
+}
+
+/* ---- join2 --------------------------------------------------------------------------------- */
+
+static void join_adds(void *arg, long n)
+{
+    (void)arg;
+    for (long i = 0; i < n; i++) {
+        bide_let a = bide_async(add, i, 1);
+        bide_let b = bide_async(add, i, 2);
+        bide_join(&a, &b);
+        total += a.value + b.value;
+    }
+}
+
+static void call_adds(void *arg, long n)
+{
+    (void)arg;
+    for (long i = 0; i < n; i++)
+        total += add(i, 1) + add(i, 2);
+}
+
+void bench_join2(void)
+{
+    compare("join2", join_adds, "bare_two_calls", call_adds, 15, 0);
+}
