@@ -1,0 +1,17 @@
+/* bide/bide.h - the core of bide: everything that libbide itself offers. */
+#ifndef BIDE_BIDE_H
+#define BIDE_BIDE_H
+
+#include <bide/base.h>
+#include <bide/future.h>
+#include <bide/io.h>
+#include <bide/join.h>
+#include <bide/leaf.h>
+#include <bide/offload.h>
+#include <bide/promise.h>
+#include <bide/runtime.h>
+#include <bide/scope.h>
+#include <bide/signal.h>
+#include <bide/time.h>
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * bide/leaf.h - the protocol of leaf futures, for those who write leaves of their own.
+ *
+ * A leaf is a future that is one operation and needs no stack. bide's own (sleep, recv, ...)
+ * follow this protocol, and so can yours. To bridge a callback library, a promise (promise.h) is
+ * usually enough.
+ *
+ *     struct my_wait_future {
+ *         struct bide_future future;          // first
+ *         int value;                          // named so
+ *         struct { struct my_thing *thing; } args;
+ *     };
+ *     static const struct bide_leaf_ops my_wait_ops = { my_start, my_cancel, NULL };
+ *     static const struct bide_type my_wait_type = BIDE_LEAF_TYPE(my_wait, &my_wait_ops);
+ *
+ * Life of a leaf, all on the worker that drives it:
+ *   start   is called once, when the future is driven and its driver is not cancelled.
+ *   cancel  is called at most once, between start and the leaf's end. It only asks.
+ *   end     the leaf writes its value and calls bide_leaf_done(f), once; after that call f may be
+ *           gone. Or, if it ends inside start, start returns BIDE_LEAF_DONE instead.
+ * A leaf that ends well although cancel was called keeps its value: nothing is lost.
+ */
+#ifndef BIDE_LEAF_H
+#define BIDE_LEAF_H
+
+#include <bide/future.h>
+
+enum bide_leaf_start {
+    BIDE_LEAF_PENDING, /* bide_leaf_done(f) will be called */
+    BIDE_LEAF_DONE,    /* over already, value written */
+};
+
+struct bide_leaf_ops {
+    /* Begin. Must not suspend. An error is a value, never lost: write it and return DONE. */
+    enum bide_leaf_start (*start)(struct bide_future *f);
+
+    /* Make f end soon: call bide_leaf_done(f) here or later, once whatever f's buffers were
+     * lent to has let go of them. bide_leaf_reason(f) is the error to end with. Must not suspend. */
+    void (*cancel)(struct bide_future *f);
+
+    /* Outside a runtime: do the whole of it, blocking the thread. NULL: a runtime is made for
+     * just this future. */
+    void (*block)(struct bide_future *f);
+};
+
+/* Initialiser of the struct bide_type of struct name_future. */
+#define BIDE_LEAF_TYPE(name, ops) BIDE__TYPE(name, NULL, ops)
+
+/* bide_leaf_done - f is over and its value written. Only from the worker that started f. */
+BIDE_API void bide_leaf_done(struct bide_future *f);
+
+/* bide_leaf_fail - write error (below 0) as f's value, if its type can hold it, and as its
+ * bide_error; then as bide_leaf_done. */
+BIDE_API void bide_leaf_fail(struct bide_future *f, int error);
+
+/* -ECANCELED or -ETIMEDOUT, whichever f was asked to end with; 0 when it was not. */
+BIDE_API int bide_leaf_reason(const struct bide_future *f);
+
+#endif

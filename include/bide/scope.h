@@ -1,0 +1,149 @@
+/*
+ * bide/scope.h - scopes own the futures that are spawned into them; cancellation and shields.
+ *
+ *     BIDE_SCOPE(s) {
+ *         for (int i = 0; i < n; i++)
+ *             bide_spawn(&s, bide_async(crawl, url[i]));
+ *     }                                       // all are over here
+ *
+ * A scope waits for its children at the closing brace and on every other way out of the block
+ * (return, break, goto): nothing that was spawned outlives it, so children may use what the block's
+ * function owns. Outside a runtime children begin when the scope is waited for.
+ */
+#ifndef BIDE_SCOPE_H
+#define BIDE_SCOPE_H
+
+#include <bide/future.h>
+
+/* Internal: what waits for children. One in each scope, join and race, on its owner's stack. */
+struct bide__group {
+    struct bide__list open;       /* the owner fiber's open groups */
+    struct bide__list children;   /* bide_future.sibling of those not over */
+    struct bide__list cancelling; /* in the list of groups to cancel; else empty */
+    struct bide__list awaiters;   /* fibers that wait for one started child; in a scope */
+    struct bide__fiber *fiber;    /* the owner; NULL outside a runtime */
+    struct bide_future *frame;    /* the future in which it was opened */
+    struct bide_future *winner;   /* first child that was done */
+    const char *site;
+    bide_time deadline;           /* of the children */
+    size_t pending;               /* children not over */
+    int error;                    /* of the first child that failed */
+    int unbegun;                  /* -ENOMEM: why a child could not begin; else 0 */
+    uint8_t policy;               /* what cancels the others; internal */
+    uint8_t cancelled;            /* BIDE__CANCELLED | BIDE__TIMEDOUT: its children are */
+    uint8_t waiting;              /* the owner is parked until pending is 0 */
+    uint8_t shielded;             /* opened under a shield */
+};
+
+/* A scope. Lives where you put it, at one address, until bide_scope_wait has returned. */
+struct bide_scope {
+    struct bide__group group;
+};
+
+struct bide_scope_options {
+    unsigned cancel_on_error : 1; /* the first child that fails cancels its siblings */
+};
+
+/*
+ * BIDE_SCOPE(s) { ... } - a block with a scope named s.
+ * BIDE_SCOPE_WITH(s, &options) { ... } - the same with options.
+ *
+ * `continue` in the block, as `break`, leaves it (and waits).
+ */
+#define BIDE_SCOPE(s) BIDE_SCOPE_WITH(s, NULL)
+#define BIDE_SCOPE_WITH(s, options)                                                       \
+    for (struct bide_scope s __attribute__((cleanup(bide__scope_leave))),                 \
+         *bide__once = bide__scope_enter(&s, (options), BIDE__SITE);                      \
+         bide__once; bide__once = NULL)
+
+/*
+ * The same by hand, for a scope whose life is not a block's. Between init and the end of
+ * wait the scope belongs to the fiber that called init; that fiber waits for it.
+ *
+ * bide_scope_init    @options may be NULL
+ * bide_scope_wait    until all children are over. Returns 0, or the error of the first child
+ *                    that failed (an int or ssize_t value below 0, or one that could not
+ *                    begin), or -ECANCELED / -ETIMEDOUT when the caller was cancelled.
+ *                    The scope is then empty and may be used again; inside BIDE_SCOPE too.
+ * bide_scope_cancel  cancels all children; later spawns into it return -ECANCELED.
+ */
+#define bide_scope_init(scope, options) ((void)bide__scope_enter(scope, options, BIDE__SITE))
+BIDE_SUSPENDS BIDE_API int bide_scope_wait(struct bide_scope *scope);
+BIDE_API void bide_scope_cancel(struct bide_scope *scope);
+
+/*
+ * bide_spawn - begin f as a child of scope, soon: at the latest when the caller next suspends.
+ *
+ * @scope  of this fiber, or of any fiber above it on the same worker
+ * @f      a cold future, by value or by pointer; copied, so it may go out of use at once
+ *
+ * Returns 0; -ENOMEM; -ECANCELED or -ETIMEDOUT when the scope is cancelled. The child's
+ * value is dropped, but if it is an int or ssize_t below 0 it is the scope's error.
+ */
+#define bide_spawn(scope, f) BIDE__SPAWN(scope, f, __COUNTER__)
+
+/*
+ * bide_start - begin *f in place, as a child of the innermost open scope of this fiber.
+ *
+ * @f  pointer to a cold future that stays where it is at least until the scope's end
+ *
+ * Returns 0, -ECANCELED or -ETIMEDOUT (it stays cold). bide_await(f) waits for it and gives its
+ * value; bide_done(f) asks. Without an open scope it aborts.
+ */
+#define bide_start(f) bide__start(&(f)->future, BIDE__SITE)
+
+/*
+ * bide_cancel - ask *f to end.
+ *
+ * @f  pointer to a future in any state
+ *
+ * From now on the suspending operation that f is in, and every later one, returns -ECANCELED
+ * until f's function returns. A future that has not begun never will: it stays cold, and its
+ * bide_error is -ECANCELED. Does not wait and does not suspend; whoever drives f does the waiting.
+ * Only from f's own worker.
+ */
+#define bide_cancel(f) bide__cancel(&(f)->future)
+
+/* -ECANCELED or -ETIMEDOUT when the caller is cancelled (and not shielded), else 0. */
+BIDE_API int bide_cancelled(void);
+
+/*
+ * bide_shield() { ... } - a block in which the caller is not cancelled, for clean-up that must
+ * suspend. Futures driven in it are not reached by cancellation from outside either; a
+ * bide_within inside it bounds it. On leaving, the cancellation counts again.
+ */
+#define bide_shield()                                                                    \
+    for (struct bide_future *bide__shielded __attribute__((cleanup(bide__shield_leave))) = \
+             bide__shield_enter(), *bide__once = bide__shielded;                         \
+         bide__once; bide__once = NULL)
+
+/* ---- internal ----------------------------------------------------------------------------- */
+
+BIDE_API struct bide_scope *bide__scope_enter(struct bide_scope *scope,
+                                              const struct bide_scope_options *options,
+                                              const char *site);
+BIDE_API void bide__scope_leave(struct bide_scope *scope);
+BIDE_API struct bide_future *bide__shield_enter(void);
+BIDE_API void bide__shield_leave(struct bide_future **shielded);
+BIDE_API void *bide__spawn_slot(struct bide_scope *scope, size_t size, const char *site);
+BIDE_API void bide__spawn(struct bide_scope *scope, void *slot);
+BIDE_API int bide__start(struct bide_future *f, const char *site);
+BIDE_API void bide__cancel(struct bide_future *f);
+
+#define BIDE__SPAWN(scope, f, n) BIDE__SPAWN_(scope, f, n)
+#define BIDE__SPAWN_(scope, f, n)                                                         \
+    __extension__({                                                                       \
+        struct bide_scope *bide__s##n = (scope);                                          \
+        __auto_type bide__v##n = (f);                                                     \
+        __auto_type bide__p##n = BIDE__POINTER(bide__v##n);                               \
+        __typeof__(bide__p##n) bide__slot##n =                                            \
+            bide__spawn_slot(bide__s##n, sizeof(*bide__p##n), BIDE__SITE);                \
+        if (BIDE__LIKELY(bide__slot##n)) {                                                \
+            *bide__slot##n = *bide__p##n;                                                 \
+            bide__spawn(bide__s##n, bide__slot##n);                                       \
+        }                                                                                 \
+        bide__slot##n ? 0 : bide__spawn_error(bide__s##n);                                \
+    })
+BIDE_API int bide__spawn_error(const struct bide_scope *scope);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * core/group.c - what waits for children: the common part of joins, races and scopes.
+ *
+ * A child is in its group's list from bide__group_add until bide__child_ended. While it is QUEUED
+ * it has not begun; its `ready` link is in the run queue or alone, so it can always be removed.
+ */
+#include "core/internal.h"
+
+#include <errno.h>
+
+void bide__group_open(struct bide__group *g, struct bide__fiber *fiber, int policy,
+                      const char *site)
+{
+    g->fiber = fiber;
+    g->frame = bide__self.current;
+    g->winner = NULL;
+    g->site = site;
+    g->pending = 0;
+    g->error = g->unbegun = 0;
+    g->policy = (uint8_t)policy;
+    g->waiting = 0;
+    bide__list_init(&g->children);
+    bide__list_init(&g->cancelling);
+    bide__list_init(&g->awaiters);
+    if (fiber) {
+        g->cancelled = fiber->cancelled;
+        g->deadline = fiber->deadline;
+        g->shielded = g->frame && g->frame->shield;
+        bide__list_push(&fiber->groups, &g->open);
+    } else {
+        g->cancelled = g->shielded = 0;
+        g->deadline = BIDE_FOREVER;
+        bide__list_init(&g->open);
+    }
+}
+
+void bide__group_close(struct bide__group *g)
+{
+    bide__assert(!g->pending);
+    bide__list_remove(&g->open);
+    bide__list_remove(&g->cancelling);
+}
+
+bool bide__group_add(struct bide__group *g, struct bide_future *f)
+{
+    f->group = g;
+    f->shield = 0;
+    f->error = 0;
+    g->pending++;
+    bide__list_push(&g->children, &f->sibling);
+    bide__list_init(&f->ready);
+    if (BIDE__UNLIKELY(f->flags & WHY)) {
+        bide__fail(f, bide__why(f->flags));
+        bide__child_ended(f);
+        return false;
+    }
+    f->flags |= BIDE__QUEUED;
+    return true;
+}
+
+/* Begin a child that is QUEUED: a leaf now, a function when a runner comes to it. */
+void bide__group_enqueue(struct bide__group *g, struct bide_future *f)
+{
+    if (!f->type->leaf) {
+        bide__ready(g->fiber->worker, f);
+        return;
+    }
+    f->flags &= (uint8_t)~BIDE__QUEUED;
+    f->parent = g->frame;
+    bide__begin_leaf(f, g->fiber);
+}
+
+/* Run a child that is QUEUED on the stack of the fiber that waits for it. */
+void bide__run_here(struct bide__fiber *fiber, struct bide_future *f)
+{
+    struct bide_future *up = bide__self.current;
+    bide__list_remove(&f->ready);
+    f->flags &= (uint8_t)~BIDE__QUEUED;
+    f->state = BIDE_RUNNING;
+    f->parent = up;
+    f->fiber = fiber;
+    bide__self.current = f;
+    f->type->run(f);
+    bide__self.current = up;
+    f->state = BIDE_DONE;
+    if (BIDE__UNLIKELY(f->flags & WHY))
+        bide__unwound();
+    bide__child_ended(f);
+}
+
+static void wake_awaiters(struct bide__group *g)
+{
+    for (struct bide__list *link; (link = bide__list_pop(&g->awaiters));)
+        bide__wake(bide__container(link, struct bide__fiber, link));
+}
+
+static void free_copy(struct bide_future *f)
+{
+    struct bide__spawned *copy = bide__container(f, struct bide__spawned, future);
+    if (f->flags & BIDE__MALLOC)
+        bide__free(copy);
+    else
+        bide__slab_put(&bide__worker()->slab, copy, bide__spawned_size(f->type->size));
+}
+
+/* f, a child, is over: it has left the group when this returns, and a copy is freed. */
+void bide__child_ended(struct bide_future *f)
+{
+    struct bide__group *g = f->group;
+    bool done = f->state == BIDE_DONE;
+    int error = f->error ? f->error : done ? bide__value_error(f) : 0;
+    bide__list_remove(&f->sibling);
+    g->pending--;
+    if (done && !g->winner)
+        g->winner = f;
+    if (error && !g->error)
+        g->error = error;
+    if (error == -ENOMEM && !done)
+        g->unbegun = error;
+    if (f->flags & (BIDE__HEAP | BIDE__MALLOC))
+        free_copy(f);
+    bool enough = (g->policy & POLICY_FIRST_DONE && (done || g->unbegun)) ||
+                  (g->policy & POLICY_FIRST_ERROR && error);
+    if (enough && g->pending && g->fiber)
+        bide__cancel_group(g, BIDE__CANCELLED);
+    if (BIDE__UNLIKELY(!bide__list_empty(&g->awaiters)))
+        wake_awaiters(g);
+    if (g->waiting && !g->pending)
+        bide__wake(g->fiber);
+}
+
+void bide__group_wait(struct bide__group *g)
+{
+    g->waiting = 1;
+    while (g->pending)
+        bide__park(g->fiber);
+    g->waiting = 0;
+}
+
+/* Where f, a child, was spawned or driven. */
+const char *bide__child_site(const struct bide_future *f)
+{
+    if (f->flags & (BIDE__HEAP | BIDE__MALLOC))
+        return bide__container(f, struct bide__spawned, future)->site;
+    return f->group->site;
+}

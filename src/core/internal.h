@@ -1,0 +1,182 @@
+/*
+ * core/internal.h - the worker, the fiber, and what the files of the core ask of each other.
+ *
+ * All of it belongs to one thread, the worker's, except where a field says otherwise.
+ */
+#ifndef BIDE_CORE_INTERNAL_H
+#define BIDE_CORE_INTERNAL_H
+
+#include "base/list.h"
+#include "base/memory.h"
+#include "base/panic.h"
+#include "platform/context.h"
+#include "platform/hooks.h"
+#include "platform/reactor.h"
+#include "platform/stack.h"
+
+#include <bide/bide.h>
+#include <signal.h>
+
+enum { NAME_SIZE = 32, POLL_EVERY = 64, BUDGET = 128 };
+enum { WHY = BIDE__CANCELLED | BIDE__TIMEDOUT };
+
+/*
+ * A stack that can be suspended. Lives at the top of that stack, so that a parked fiber touches one
+ * page. Between tasks it is a runner: it calls one cold future after another, and when one of
+ * them suspends the stack is that future's until its end.
+ */
+struct bide__fiber {
+    struct bide__context context;
+    struct bide_future resume;   /* stands for this fiber in the run queue; its type says so */
+    struct bide__worker *worker;
+    struct bide_future *task;    /* that runs on this stack; NULL in a runner */
+    struct bide_future *current; /* bide__self.current, while the fiber does not run */
+    struct bide_future *leaf;    /* that the fiber waits for; NULL if none */
+    struct bide__list groups;    /* open joins, races and scopes, bide__group.open */
+    struct bide__list link;      /* in worker->idle */
+    bide_time deadline;          /* of what runs now */
+    const char *site;            /* where the task was spawned or driven */
+    char *bottom;                /* of the stack; NULL: a thread's own */
+    uint8_t cancelled;           /* WHY bits that the running code sees */
+    uint8_t parked;              /* waits to be made ready */
+    char name[NAME_SIZE];        /* given by bide_name; "" if none */
+    struct bide__hooks hooks;
+};
+
+enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 11 };
+
+/* Timers by deadline: src/core/timer.c. */
+struct bide__wheel {
+    bide_time cursor; /* nothing in the wheel is due before it */
+    size_t count;
+    uint64_t occupied[WHEEL_LEVELS]; /* bit s: slot s is not empty */
+    struct bide__list slots[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+struct bide__worker {
+    struct bide__list ready;   /* bide_future.ready: cold futures and fibers' resumes */
+    int until_poll;            /* switches until the reactor is looked at */
+    int budget;                /* operations that may complete at once until the fiber yields */
+    struct bide__list idle;    /* runners, most recently used first */
+    size_t idle_count, idle_low; /* now; the least since the last trim */
+    bide_time trim_at;
+    size_t fibers;             /* stacks, idle ones too */
+    struct bide__fiber root;   /* the thread's own stack: bide_run's future runs on it */
+    bool draining;             /* bide__cancel is at work on cancelling */
+    struct bide__list cancelling; /* groups whose children are to be cancelled */
+    struct bide__reactor *reactor;
+    size_t operations_pending; /* handed to the reactor, not over */
+    struct bide__wheel wheel;
+    struct bide__stacks stacks;
+    struct bide__slab slab;
+    struct bide__pool *pool;   /* NULL until something is offloaded */
+    struct bide__list signals; /* bide_signal futures */
+    int signal_slot;           /* in the table of runtimes that signals wake; -1: none */
+    struct bide_config config;
+    struct bide_stats stats;
+    sigset_t signal_mask;      /* the thread's before the runtime */
+    void *alternate;           /* signal stack that overflow.c made; NULL if none */
+    bool overflow_reported;
+
+    /* Written by other threads. */
+    struct bide__post *inbox;  /* atomic: newest first */
+    int asleep;                /* atomic: the worker waits in the reactor, or is about to */
+    int posting;               /* atomic: threads that are inside bide__post */
+};
+
+extern const struct bide_type bide__resume_type;
+
+/* ---- worker.c ---- */
+static inline struct bide__worker *bide__worker(void)
+{
+    return bide__self.fiber ? bide__self.fiber->worker : NULL;
+}
+void bide__post_to(struct bide__worker *w, struct bide__post *post); /* any thread */
+void bide__poll(struct bide__worker *w, bool wait);
+
+/* ---- fiber.c ---- */
+struct bide__fiber *bide__fiber_new(struct bide__worker *w);
+void bide__fiber_free_all(struct bide__worker *w);
+void bide__fiber_init(struct bide__fiber *fiber, struct bide__worker *w);
+void bide__fiber_trim(struct bide__worker *w, bide_time now);
+struct bide__fiber *bide__runner(struct bide__worker *w); /* idle or new; NULL: no memory */
+void bide__switch(struct bide__fiber *from, struct bide__fiber *to);
+void bide__schedule(struct bide__fiber *fiber); /* run others until fiber is taken from ready */
+void bide__park(struct bide__fiber *fiber);     /* the same, until bide__wake */
+void bide__give_way(struct bide__fiber *fiber); /* to all that is ready now */
+
+static inline void bide__ready(struct bide__worker *w, struct bide_future *f)
+{
+    bide__list_push(&w->ready, &f->ready);
+}
+
+static inline void bide__wake(struct bide__fiber *fiber)
+{
+    if (fiber->parked) {
+        fiber->parked = 0;
+        bide__ready(fiber->worker, &fiber->resume);
+    }
+}
+
+/* ---- future.c ---- */
+int bide__why(int bits); /* WHY bits to -errno, or 0 */
+void bide__fail(struct bide_future *f, int error); /* it ended without having begun */
+void bide__write_errno(struct bide_future *f, int error);
+void bide__check_cold(const struct bide_future *f, const char *verb, const char *site);
+void bide__begin_leaf(struct bide_future *f, struct bide__fiber *fiber);
+int bide__value_error(const struct bide_future *f);
+
+/* ---- group.c ---- */
+enum { POLICY_ALL, POLICY_FIRST_DONE = 1, POLICY_FIRST_ERROR = 2, POLICY_SCOPE = 4 };
+
+/* What bide_spawn makes of a future. */
+struct bide__spawned {
+    const char *site;
+    size_t unused; /* keeps the future's alignment at 16 */
+    struct bide_future future;
+};
+
+static inline size_t bide__spawned_size(size_t future_size)
+{
+    return offsetof(struct bide__spawned, future) + future_size;
+}
+void bide__group_open(struct bide__group *g, struct bide__fiber *fiber, int policy,
+                      const char *site);
+bool bide__group_add(struct bide__group *g, struct bide_future *f); /* false: over already */
+void bide__group_wait(struct bide__group *g);
+void bide__group_close(struct bide__group *g);
+const char *bide__child_site(const struct bide_future *f);
+void bide__group_enqueue(struct bide__group *g, struct bide_future *f);
+void bide__child_ended(struct bide_future *f);
+void bide__run_here(struct bide__fiber *fiber, struct bide_future *f);
+
+/* ---- cancel.c ---- */
+void bide__cancel_why(struct bide_future *f, int why);
+void bide__cancel_group(struct bide__group *g, int why);
+int bide__seen_from(const struct bide_future *frame, const struct bide__fiber *fiber);
+
+/* ---- timer.c ---- */
+void bide__wheel_init(struct bide__wheel *wheel, bide_time now);
+void bide__timer_set(struct bide__wheel *wheel, struct bide__timer *timer);
+void bide__timer_clear(struct bide__wheel *wheel, struct bide__timer *timer);
+void bide__wheel_fire(struct bide__wheel *wheel, bide_time now);
+bide_time bide__wheel_next(const struct bide__wheel *wheel);
+
+/* ---- offload.c ---- */
+int bide__pool_submit(struct bide__worker *w, struct bide__job *job);
+bool bide__pool_withdraw(struct bide__worker *w, struct bide__job *job);
+void bide__pool_free(struct bide__worker *w);
+unsigned bide__pool_threads(struct bide__worker *w);
+
+/* ---- signal.c ---- */
+void bide__signals_deliver(struct bide__worker *w);
+void bide__signals_leave(struct bide__worker *w);
+
+/* ---- overflow.c ---- */
+void bide__overflow_enter(struct bide__worker *w);
+void bide__overflow_leave(struct bide__worker *w);
+
+/* ---- io.c ---- */
+extern const struct bide__reactor_host bide__io_host;
+
+#endif

@@ -1,0 +1,150 @@
+/* core/scope.c - scopes, spawn and start. */
+#include "core/internal.h"
+
+#include <errno.h>
+
+struct bide_scope *bide__scope_enter(struct bide_scope *scope,
+                                     const struct bide_scope_options *options, const char *site)
+{
+    int policy = POLICY_SCOPE;
+    if (options && options->cancel_on_error)
+        policy |= POLICY_FIRST_ERROR;
+    bide__group_open(&scope->group, bide__self.fiber, policy, site);
+    return scope;
+}
+
+/* A scope that was opened outside a runtime gets one for the time of its wait. */
+static int wait_outside(struct bide__group *g)
+{
+    struct bide__list children;
+    bide__list_init(&children);
+    bide__list_splice(&children, &g->children);
+    size_t count = g->pending;
+    struct bide__group inner;
+    bide__group_open(&inner, bide__self.fiber, g->policy, g->site);
+    inner.pending = count;
+    for (struct bide__list *link; (link = bide__list_pop(&children));) {
+        struct bide_future *f = bide__container(link, struct bide_future, sibling);
+        f->group = &inner;
+        bide__list_push(&inner.children, link);
+    }
+    /* A child that ends at once may end others, so each step takes the list as it is then. */
+    for (; count > 0 && !bide__list_empty(&inner.children); count--) {
+        struct bide__list *link = bide__list_pop(&inner.children);
+        bide__list_push(&inner.children, link);
+        struct bide_future *f = bide__container(link, struct bide_future, sibling);
+        if (f->flags & BIDE__QUEUED && bide__list_empty(&f->ready))
+            bide__group_enqueue(&inner, f);
+    }
+    bide__group_wait(&inner);
+    bide__group_close(&inner);
+    g->pending = 0;
+    return inner.error;
+}
+BIDE_ASYNC(int, wait_outside, struct bide__group *)
+
+/* No runtime could be made: the children end without beginning. */
+static void drop_children(struct bide__group *g, int error)
+{
+    for (struct bide__list *link; !bide__list_empty(&g->children);) {
+        link = g->children.next;
+        struct bide_future *f = bide__container(link, struct bide_future, sibling);
+        bide__fail(f, error);
+        bide__child_ended(f);
+    }
+}
+
+int bide_scope_wait(struct bide_scope *scope)
+{
+    struct bide__group *g = &scope->group;
+    if (!g->fiber) {
+        if (!g->pending)
+            return 0;
+        bide_let run = bide_async(wait_outside, g);
+        int error = bide_run(&run);
+        if (bide_error(&run))
+            drop_children(g, error);
+        return error;
+    }
+    bide__group_wait(g);
+    int error = g->error ? g->error : bide__why(g->fiber->cancelled);
+    g->error = 0;
+    return error;
+}
+
+void bide__scope_leave(struct bide_scope *scope)
+{
+    bide_scope_wait(scope);
+    bide__group_close(&scope->group);
+}
+
+void bide_scope_cancel(struct bide_scope *scope)
+{
+    struct bide__group *g = &scope->group;
+    if (g->fiber) {
+        bide__cancel_group(g, BIDE__CANCELLED);
+    } else {
+        g->cancelled |= BIDE__CANCELLED;
+        drop_children(g, -ECANCELED);
+    }
+}
+
+void *bide__spawn_slot(struct bide_scope *scope, size_t size, const char *site)
+{
+    struct bide__group *g = &scope->group;
+    if (g->cancelled)
+        return NULL;
+    size = bide__spawned_size(size);
+    struct bide__spawned *copy =
+        g->fiber ? bide__slab_get(&g->fiber->worker->slab, size) : bide__alloc(size);
+    if (!copy)
+        return NULL;
+    copy->site = site;
+    return &copy->future;
+}
+
+int bide__spawn_error(const struct bide_scope *scope)
+{
+    int why = bide__why(scope->group.cancelled);
+    return why ? why : -ENOMEM;
+}
+
+static void begin_child(struct bide__group *g, struct bide_future *f)
+{
+    if (bide__group_add(g, f) && g->fiber) {
+        g->fiber->worker->stats.spawned++;
+        bide__group_enqueue(g, f);
+    }
+}
+
+void bide__spawn(struct bide_scope *scope, void *slot)
+{
+    struct bide_future *f = slot;
+    struct bide__group *g = &scope->group;
+    const char *site = bide__container(f, struct bide__spawned, future)->site;
+    if (BIDE__UNLIKELY(f->state != BIDE_COLD || f->flags & BIDE__QUEUED))
+        bide__check_cold(f, "spawn", site);
+    f->flags |= g->fiber ? BIDE__HEAP : BIDE__MALLOC;
+    begin_child(g, f);
+}
+
+int bide__start(struct bide_future *f, const char *site)
+{
+    struct bide__fiber *fiber = bide__self.fiber;
+    if (!fiber)
+        bide__panic("%s: start of future %s outside a runtime", site, f->type->name);
+    bide__check_cold(f, "start", site);
+    for (struct bide__list *at = fiber->groups.prev; at != &fiber->groups; at = at->prev) {
+        struct bide__group *g = bide__container(at, struct bide__group, open);
+        if (!(g->policy & POLICY_SCOPE))
+            continue;
+        if (g->cancelled) {
+            bide__fail(f, bide__why(g->cancelled));
+            return f->error;
+        }
+        f->flags |= BIDE__STARTED;
+        begin_child(g, f);
+        return 0;
+    }
+    bide__panic("%s: start of future %s without an open scope", site, f->type->name);
+}

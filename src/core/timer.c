@@ -1,0 +1,241 @@
+/*
+ * core/timer.c - timers and sleeping.
+ *
+ * A hierarchical timing wheel (Varghese and Lauck, 1987) with slots of one nanosecond at its lowest
+ * level: level l holds the timers whose deadline first differs from the cursor in the l-th group of
+ * 6 bits. Setting and clearing are O(1) and allocate nothing; as the cursor moves on, a timer falls
+ * at most through the levels below its own. Timers fire in the order of their deadlines,
+ * equal ones in the order in which they were set; never early.
+ */
+#include "core/internal.h"
+
+#include <errno.h>
+#include <time.h>
+
+enum { SCAN = 32 }; /* timers of one slot that bide__wheel_next looks at */
+
+void bide__wheel_init(struct bide__wheel *wheel, bide_time now)
+{
+    wheel->cursor = now;
+    wheel->count = 0;
+    for (int level = 0; level < WHEEL_LEVELS; level++) {
+        wheel->occupied[level] = 0;
+        for (int slot = 0; slot < WHEEL_SLOTS; slot++)
+            bide__list_init(&wheel->slots[level][slot]);
+    }
+}
+
+static void place(struct bide__wheel *wheel, struct bide__timer *timer)
+{
+    bide_time at = timer->deadline < wheel->cursor ? wheel->cursor : timer->deadline;
+    uint64_t differ = (uint64_t)(at ^ wheel->cursor);
+    int level = differ ? (63 - __builtin_clzll(differ)) / WHEEL_BITS : 0;
+    int slot = (int)((uint64_t)at >> (level * WHEEL_BITS)) & (WHEEL_SLOTS - 1);
+    wheel->occupied[level] |= 1ULL << slot;
+    bide__list_push(&wheel->slots[level][slot], &timer->link);
+}
+
+void bide__timer_set(struct bide__wheel *wheel, struct bide__timer *timer)
+{
+    wheel->count++;
+    place(wheel, timer);
+}
+
+/* Unlinks the timer. A slot that becomes empty is found from its head, which is then the only
+ * neighbour left. */
+static void unlink_timer(struct bide__wheel *wheel, struct bide__timer *timer)
+{
+    struct bide__list *head = timer->link.next;
+    if (head == timer->link.prev) {
+        size_t at = (size_t)(head - &wheel->slots[0][0]);
+        wheel->occupied[at / WHEEL_SLOTS] &= ~(1ULL << at % WHEEL_SLOTS);
+    }
+    bide__list_remove(&timer->link);
+    timer->link.next = NULL;
+}
+
+void bide__timer_clear(struct bide__wheel *wheel, struct bide__timer *timer)
+{
+    if (!timer->link.next)
+        return;
+    wheel->count--;
+    unlink_timer(wheel, timer);
+}
+
+/* The first slot that is occupied, and when it begins: lower levels come first, and in a level all
+ * slots lie ahead of the cursor. */
+static struct bide__list *first_slot(const struct bide__wheel *wheel, int *ret_level,
+                                     bide_time *ret_begin)
+{
+    int level = 0;
+    while (!wheel->occupied[level])
+        level++;
+    int slot = __builtin_ctzll(wheel->occupied[level]);
+    int shift = level * WHEEL_BITS;
+    uint64_t above = shift + WHEEL_BITS < 64 ? ~0ULL << (shift + WHEEL_BITS) : 0;
+    *ret_level = level;
+    *ret_begin = (bide_time)(((uint64_t)wheel->cursor & above) | (uint64_t)slot << shift);
+    return (struct bide__list *)&wheel->slots[level][slot];
+}
+
+static struct bide__timer *timer_of(struct bide__list *link)
+{
+    return bide__container(link, struct bide__timer, link);
+}
+
+/* Timers of the slot fall to lower levels: the cursor has come to its beginning. */
+static void lower(struct bide__wheel *wheel, struct bide__list *slot)
+{
+    while (!bide__list_empty(slot)) {
+        struct bide__timer *timer = timer_of(slot->next);
+        unlink_timer(wheel, timer);
+        place(wheel, timer);
+    }
+}
+
+static void fire(struct bide__wheel *wheel, struct bide__list *slot)
+{
+    while (!bide__list_empty(slot)) {
+        struct bide__timer *timer = timer_of(slot->next);
+        bide__timer_clear(wheel, timer);
+        timer->fire(timer);
+    }
+}
+
+void bide__wheel_fire(struct bide__wheel *wheel, bide_time now)
+{
+    while (wheel->count) {
+        int level;
+        bide_time begin;
+        struct bide__list *slot = first_slot(wheel, &level, &begin);
+        if (begin > now)
+            break;
+        wheel->cursor = begin;
+        if (level)
+            lower(wheel, slot);
+        else
+            fire(wheel, slot);
+    }
+    if (now > wheel->cursor)
+        wheel->cursor = now;
+}
+
+/* When to look again: the first deadline, or a time shortly before it when its slot is crowded. */
+bide_time bide__wheel_next(const struct bide__wheel *wheel)
+{
+    if (!wheel->count)
+        return BIDE_FOREVER;
+    int level;
+    bide_time begin, first = BIDE_FOREVER;
+    struct bide__list *slot = first_slot(wheel, &level, &begin);
+    int scanned = 0;
+    for (struct bide__list *link = slot->next; link != slot; link = link->next) {
+        if (++scanned > SCAN)
+            return begin;
+        if (timer_of(link)->deadline < first)
+            first = timer_of(link)->deadline;
+    }
+    return first;
+}
+
+/* ---- sleeping ---- */
+
+bide_time bide_now(void)
+{
+    struct bide__worker *w = bide__worker();
+    return w ? w->reactor->ops->now(w->reactor) : bide__clock();
+}
+
+/* The two futures have the same layout; the argument is a span or a deadline. */
+_Static_assert(sizeof(struct bide_sleep_future) == sizeof(struct bide_sleep_until_future) &&
+                   offsetof(struct bide_sleep_future, timer) ==
+                       offsetof(struct bide_sleep_until_future, timer) &&
+                   offsetof(struct bide_sleep_future, value) ==
+                       offsetof(struct bide_sleep_until_future, value),
+               "bide_sleep and bide_sleep_until share their code");
+_Static_assert(sizeof(struct bide_sleep_future) <= 128, "a sleeping leaf is small");
+
+static bide_time after(bide_time span)
+{
+    bide_time now = bide_now();
+    return span < BIDE_FOREVER - now ? now + span : BIDE_FOREVER;
+}
+
+static void wake_sleeper(struct bide__timer *timer)
+{
+    struct bide_sleep_future *f = bide__container(timer, struct bide_sleep_future, timer);
+    f->value = 0;
+    bide_leaf_done(&f->future);
+}
+
+static enum bide_leaf_start sleep_till(struct bide_sleep_future *f, bide_time deadline)
+{
+    f->timer.deadline = deadline;
+    f->timer.fire = wake_sleeper;
+    bide__timer_set(&bide__worker()->wheel, &f->timer);
+    return BIDE_LEAF_PENDING;
+}
+
+static enum bide_leaf_start sleep_start(struct bide_future *future)
+{
+    struct bide_sleep_future *f = (struct bide_sleep_future *)future;
+    if (f->args.span > 0)
+        return sleep_till(f, after(f->args.span));
+    f->value = 0;
+    return BIDE_LEAF_DONE;
+}
+
+static enum bide_leaf_start sleep_until_start(struct bide_future *future)
+{
+    struct bide_sleep_future *f = (struct bide_sleep_future *)future;
+    if (f->args.span > bide_now())
+        return sleep_till(f, f->args.span);
+    f->value = 0;
+    return BIDE_LEAF_DONE;
+}
+
+static void sleep_cancel(struct bide_future *future)
+{
+    struct bide_sleep_future *f = (struct bide_sleep_future *)future;
+    bide__timer_clear(&bide__worker()->wheel, &f->timer);
+    bide_leaf_fail(future, bide_leaf_reason(future));
+}
+
+static void block_till(bide_time deadline)
+{
+    struct timespec at = { .tv_sec = deadline / BIDE_S, .tv_nsec = deadline % BIDE_S };
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+        ;
+}
+
+static void sleep_block(struct bide_future *future)
+{
+    struct bide_sleep_future *f = (struct bide_sleep_future *)future;
+    if (f->args.span > 0)
+        block_till(after(f->args.span));
+    f->value = 0;
+}
+
+static void sleep_until_block(struct bide_future *future)
+{
+    struct bide_sleep_future *f = (struct bide_sleep_future *)future;
+    if (f->args.span > 0)
+        block_till(f->args.span);
+    f->value = 0;
+}
+
+static const struct bide_leaf_ops sleep_ops = { sleep_start, sleep_cancel, sleep_block };
+static const struct bide_leaf_ops sleep_until_ops = { sleep_until_start, sleep_cancel,
+                                                      sleep_until_block };
+const struct bide_type bide_sleep_type = BIDE_LEAF_TYPE(bide_sleep, &sleep_ops);
+const struct bide_type bide_sleep_until_type = BIDE_LEAF_TYPE(bide_sleep_until, &sleep_until_ops);
+
+int bide_sleep(bide_time span)
+{
+    return bide_await(bide_sleep_async(span));
+}
+
+int bide_sleep_until(bide_time deadline)
+{
+    return bide_await(bide_sleep_until_async(deadline));
+}

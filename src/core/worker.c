@@ -1,0 +1,244 @@
+/*
+ * core/worker.c - the life of a worker, its look at the reactor, and its inbox.
+ */
+#include "core/internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- messages from other threads ---- */
+
+/* The worker may end as soon as it has seen the post: `posting` keeps it until we are done. */
+void bide__post_to(struct bide__worker *w, struct bide__post *post)
+{
+    __atomic_add_fetch(&w->posting, 1, __ATOMIC_ACQUIRE);
+    struct bide__post *head = __atomic_load_n(&w->inbox, __ATOMIC_RELAXED);
+    do
+        post->next = head;
+    while (!__atomic_compare_exchange_n(&w->inbox, &head, post, true, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED));
+    /* Pairs with the worker's store to asleep and look at the inbox: one of the two sees. */
+    if (!head && __atomic_load_n(&w->asleep, __ATOMIC_SEQ_CST))
+        w->reactor->ops->wake(w->reactor);
+    __atomic_sub_fetch(&w->posting, 1, __ATOMIC_RELEASE);
+}
+
+static void read_inbox(struct bide__worker *w)
+{
+    if (!__atomic_load_n(&w->inbox, __ATOMIC_RELAXED))
+        return;
+    struct bide__post *newest = __atomic_exchange_n(&w->inbox, NULL, __ATOMIC_ACQUIRE);
+    struct bide__post *oldest = NULL;
+    while (newest) {
+        struct bide__post *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct bide__post *next = oldest->next;
+        oldest->deliver(oldest);
+        oldest = next;
+    }
+}
+
+/* ---- the reactor ---- */
+
+static void fire_timers(struct bide__worker *w)
+{
+    if (w->wheel.count)
+        bide__wheel_fire(&w->wheel, w->reactor->ops->now(w->reactor));
+}
+
+static bide_time wait_until(struct bide__worker *w)
+{
+    bide_time until = bide__wheel_next(&w->wheel);
+    if (w->idle_low > 16 && w->trim_at < until)
+        until = w->trim_at;
+    return until;
+}
+
+static void wait_in_reactor(struct bide__worker *w)
+{
+    bide__fiber_trim(w, w->reactor->ops->now(w->reactor));
+    bide_time until = wait_until(w);
+    __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST))
+        until = 0;
+    w->reactor->ops->turn(w->reactor, until);
+    __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
+}
+
+/* Make ready what has become so. With wait, and when nothing has, wait for it. */
+void bide__poll(struct bide__worker *w, bool wait)
+{
+    w->until_poll = POLL_EVERY;
+    read_inbox(w);
+    fire_timers(w);
+    w->stats.turns++;
+    if (wait && bide__list_empty(&w->ready)) {
+        wait_in_reactor(w);
+        read_inbox(w);
+        fire_timers(w);
+    } else if (w->operations_pending) {
+        w->reactor->ops->turn(w->reactor, 0);
+    }
+    if (!bide__list_empty(&w->signals))
+        bide__signals_deliver(w);
+}
+
+static const struct bide__reactor_ops *named_reactor(const char *name)
+{
+    if (strcmp(name, "uring") == 0 || strcmp(name, "io_uring") == 0)
+        return &bide__uring;
+    return strcmp(name, "epoll") == 0 ? &bide__epoll : NULL;
+}
+
+static int make_reactor(struct bide__worker *w)
+{
+    const struct bide__reactor_ops *ops = NULL;
+    const char *name = getenv("BIDE_REACTOR");
+    if (w->config.reactor == BIDE_REACTOR_URING)
+        ops = &bide__uring;
+    else if (w->config.reactor == BIDE_REACTOR_EPOLL)
+        ops = &bide__epoll;
+    else if (name && *name && !(ops = named_reactor(name)))
+        return -EINVAL;
+    bool any = !ops;
+    if (any)
+        ops = &bide__uring;
+    int error = ops->create(&w->reactor);
+    if (error < 0 && any) {
+        ops = &bide__epoll;
+        error = ops->create(&w->reactor);
+    }
+    if (error < 0)
+        return error;
+    w->reactor->ops = ops;
+    w->reactor->host = &bide__io_host;
+    w->stats.reactor = ops->name;
+    return 0;
+}
+
+/* ---- life ---- */
+
+/* A write to a peer that is gone must not kill: SIGPIPE is held back while the runtime runs. */
+static void block_sigpipe(struct bide__worker *w)
+{
+    sigset_t pipe_only;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_only, &w->signal_mask);
+}
+
+static void unblock_sigpipe(struct bide__worker *w)
+{
+    sigset_t pipe_only;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    if (sigismember(&w->signal_mask, SIGPIPE))
+        return;
+    while (sigtimedwait(&pipe_only, NULL, &(struct timespec){ 0 }) > 0)
+        ;
+    pthread_sigmask(SIG_SETMASK, &w->signal_mask, NULL);
+}
+
+static void free_worker(struct bide__worker *w)
+{
+    bide__signals_leave(w);
+    bide__pool_free(w);
+    while (__atomic_load_n(&w->posting, __ATOMIC_ACQUIRE))
+        sched_yield();
+    if (w->reactor) {
+        unblock_sigpipe(w);
+        w->reactor->ops->destroy(w->reactor);
+    }
+    bide__fiber_free_all(w);
+    bide__stacks_release(&w->stacks);
+    bide__slab_release(&w->slab);
+    bide__free(w);
+}
+
+static int make_worker(const struct bide_config *config, struct bide__worker **ret_worker)
+{
+    struct bide__worker *w = bide__alloc_zero(sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    if (config)
+        w->config = *config;
+    w->signal_slot = -1;
+    w->until_poll = POLL_EVERY;
+    bide__list_init(&w->ready);
+    bide__list_init(&w->idle);
+    bide__list_init(&w->cancelling);
+    bide__list_init(&w->signals);
+    bide__fiber_init(&w->root, w);
+    bide__hooks_init(&w->root.hooks, NULL, 0);
+    size_t stack_size = w->config.stack_size ? w->config.stack_size : 256 * 1024;
+    int error = bide__stacks_init(&w->stacks, stack_size);
+    if (!error)
+        error = make_reactor(w);
+    if (error < 0) {
+        free_worker(w);
+        return error;
+    }
+    block_sigpipe(w);
+    bide__wheel_init(&w->wheel, w->reactor->ops->now(w->reactor));
+    *ret_worker = w;
+    return 0;
+}
+
+/* The main future runs on the thread's own stack, as the only child of a group. */
+static void run_main(struct bide__worker *w, struct bide_future *f, const char *site)
+{
+    struct bide__group g;
+    bide__self = (struct bide__self){ .fiber = &w->root };
+    w->root.site = site;
+    w->budget = BUDGET;
+    bide__group_open(&g, &w->root, POLICY_ALL, site);
+    if (bide__group_add(&g, f)) {
+        if (f->type->leaf)
+            bide__group_enqueue(&g, f);
+        else
+            bide__run_here(&w->root, f);
+    }
+    bide__group_wait(&g);
+    bide__group_close(&g);
+    bide__self = (struct bide__self){ 0 };
+}
+
+void bide__run(const struct bide_config *config, struct bide_future *f, const char *site)
+{
+    if (bide__self.fiber) {
+        bide__await(f, site);
+        return;
+    }
+    bide__check_cold(f, "run", site);
+    struct bide__worker *w;
+    int error = make_worker(config, &w);
+    if (error < 0) {
+        bide__fail(f, error);
+        return;
+    }
+    struct bide__self before = bide__self;
+    bide__overflow_enter(w);
+    run_main(w, f, site);
+    bide__overflow_leave(w);
+    free_worker(w);
+    bide__self = before;
+}
+
+int bide_get_stats(struct bide_stats *ret_stats)
+{
+    struct bide__worker *w = bide__worker();
+    if (!w)
+        return -ENOTCONN;
+    *ret_stats = w->stats;
+    ret_stats->fibers = w->fibers - w->idle_count;
+    ret_stats->fibers_idle = w->idle_count;
+    ret_stats->stack_bytes = w->stacks.mapped;
+    ret_stats->offload_threads = bide__pool_threads(w);
+    return 0;
+}

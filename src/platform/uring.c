@@ -1,0 +1,388 @@
+/*
+ * platform/uring.c - the reactor on io_uring(7).
+ *
+ * One ring, used by its thread alone (SINGLE_ISSUER, DEFER_TASKRUN): operations collect in the
+ * submission queue and one system call a turn submits them and waits. user_data is the bide_io;
+ * the few completions that belong to none are tagged. Any failure to set up means epoll.
+ */
+#include "platform/reactor.h"
+
+#include "base/memory.h"
+#include "base/panic.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SQ_ENTRIES = 512, CQ_ENTRIES = 4096 };
+enum { TAG_NONE = 0, TAG_WAKE = 1 }; /* user_data that is no bide_io */
+enum { STAGE_OPERATION, STAGE_POLL };
+
+/* What is remembered of a descriptor while this ring works on it. */
+struct known_fd {
+    uint32_t pending;   /* operations under way */
+    uint8_t drained;    /* the last recv emptied it: wait for data before trying again */
+};
+
+struct uring_reactor {
+    struct bide__reactor base;
+    struct io_uring ring;
+    bool ring_open;
+    struct bide__list backlog; /* bide_io.link: found no room in the submission queue */
+    struct known_fd *fds;
+    size_t fd_count;
+};
+
+static struct uring_reactor *self(struct bide__reactor *reactor)
+{
+    return (struct uring_reactor *)reactor;
+}
+
+static struct known_fd *known(struct uring_reactor *r, int fd)
+{
+    return fd >= 0 && (size_t)fd < r->fd_count ? &r->fds[fd] : NULL;
+}
+
+static int know(struct uring_reactor *r, int fd)
+{
+    if (fd < 0 || (size_t)fd < r->fd_count)
+        return 0;
+    size_t count = r->fd_count ? r->fd_count : 256;
+    while (count <= (size_t)fd)
+        count *= 2;
+    struct known_fd *fds = bide__realloc(r->fds, count * sizeof(*fds));
+    if (!fds)
+        return -ENOMEM;
+    memset(fds + r->fd_count, 0, (count - r->fd_count) * sizeof(*fds));
+    r->fds = fds;
+    r->fd_count = count;
+    return 0;
+}
+
+/* ---- submitting ---- */
+
+static struct io_uring_sqe *get_sqe(struct uring_reactor *r)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+    if (!sqe && io_uring_submit(&r->ring) > 0)
+        sqe = io_uring_get_sqe(&r->ring);
+    return sqe;
+}
+
+/* The kernel's length is an int. */
+static unsigned clip(const struct bide_io *io)
+{
+    return io->size > INT32_MAX ? INT32_MAX : (unsigned)io->size;
+}
+
+static void prepare_recv(struct uring_reactor *r, struct bide_io *io, struct io_uring_sqe *sqe)
+{
+    io_uring_prep_recv(sqe, io->fd, io->buf, clip(io), io->flags);
+    struct known_fd *fd = known(r, io->fd);
+    if (fd && fd->drained && !(io->flags & MSG_DONTWAIT))
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+}
+
+static void prepare(struct uring_reactor *r, struct bide_io *io, struct io_uring_sqe *sqe)
+{
+    unsigned size = clip(io);
+    uint64_t offset = (uint64_t)io->offset;
+    if (io->stage == STAGE_POLL) {
+        io_uring_prep_poll_add(sqe, io->fd, (unsigned)bide__io_events(io));
+        return;
+    }
+    switch (io->op) {
+    case BIDE__OP_READ:
+        io_uring_prep_read(sqe, io->fd, io->buf, size, offset);
+        break;
+    case BIDE__OP_WRITE:
+        io_uring_prep_write(sqe, io->fd, io->buf, size, offset);
+        break;
+    case BIDE__OP_READV:
+        io_uring_prep_readv(sqe, io->fd, io->buf, size, offset);
+        break;
+    case BIDE__OP_WRITEV:
+        io_uring_prep_writev(sqe, io->fd, io->buf, size, offset);
+        break;
+    case BIDE__OP_RECV:
+        prepare_recv(r, io, sqe);
+        break;
+    case BIDE__OP_SEND:
+        io_uring_prep_send(sqe, io->fd, io->buf, clip(io), io->flags);
+        break;
+    case BIDE__OP_RECVMSG:
+        io_uring_prep_recvmsg(sqe, io->fd, io->buf, (unsigned)io->flags);
+        break;
+    case BIDE__OP_SENDMSG:
+        io_uring_prep_sendmsg(sqe, io->fd, io->buf, (unsigned)io->flags);
+        break;
+    case BIDE__OP_ACCEPT:
+        io_uring_prep_accept(sqe, io->fd, io->buf, io->buf2, io->flags);
+        break;
+    case BIDE__OP_CONNECT:
+        io_uring_prep_connect(sqe, io->fd, io->buf, io->mask);
+        break;
+    case BIDE__OP_POLL:
+        io_uring_prep_poll_add(sqe, io->fd, io->mask);
+        break;
+    case BIDE__OP_OPEN:
+        io_uring_prep_openat(sqe, io->fd, io->buf, io->flags, io->mask);
+        break;
+    case BIDE__OP_CLOSE:
+        io_uring_prep_close(sqe, io->fd);
+        break;
+    case BIDE__OP_FSYNC:
+        io_uring_prep_fsync(sqe, io->fd, io->flags ? IORING_FSYNC_DATASYNC : 0);
+        break;
+    case BIDE__OP_STATX:
+        io_uring_prep_statx(sqe, io->fd, io->buf, io->flags, io->mask, io->buf2);
+        break;
+    case BIDE__OP_UNLINK:
+        io_uring_prep_unlinkat(sqe, io->fd, io->buf, io->flags);
+        break;
+    case BIDE__OP_RENAME:
+        io_uring_prep_renameat(sqe, io->fd, io->buf, io->fd, io->buf2, 0);
+        break;
+    default:
+        bide__panic("bug: operation %d is unknown", io->op);
+    }
+}
+
+/* Operations of this ring that wait on a descriptor hold its file open: they end first. */
+static void cancel_fd(struct uring_reactor *r, int fd)
+{
+    struct io_uring_sqe *sqe = get_sqe(r);
+    if (!sqe)
+        return;
+    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+    io_uring_sqe_set_data64(sqe, TAG_NONE);
+}
+
+static void push(struct uring_reactor *r, struct bide_io *io)
+{
+    struct known_fd *fd = known(r, io->fd);
+    if (io->op == BIDE__OP_CLOSE && fd) {
+        if (fd->pending > 1)
+            cancel_fd(r, io->fd);
+        fd->drained = 0;
+    }
+    struct io_uring_sqe *sqe = get_sqe(r);
+    if (!sqe) {
+        bide__list_push(&r->backlog, &io->link);
+        return;
+    }
+    prepare(r, io, sqe);
+    io_uring_sqe_set_data(sqe, io);
+}
+
+static enum bide__submitted uring_submit(struct bide__reactor *reactor, struct bide_io *io)
+{
+    struct uring_reactor *r = self(reactor);
+    io->stage = STAGE_OPERATION;
+    io->link.next = NULL;
+    if (know(r, io->fd) < 0) {
+        io->result = -ENOMEM;
+        return BIDE__SUBMIT_DONE;
+    }
+    struct known_fd *fd = known(r, io->fd);
+    if (fd)
+        fd->pending++;
+    push(r, io);
+    return BIDE__SUBMIT_PENDING;
+}
+
+/* ---- completing ---- */
+
+static void finish(struct uring_reactor *r, struct bide_io *io, int result, uint32_t cqe_flags)
+{
+    struct known_fd *fd = known(r, io->fd);
+    if (fd) {
+        fd->pending--;
+        if (io->op == BIDE__OP_RECV)
+            fd->drained = result > 0 && !(cqe_flags & IORING_CQE_F_SOCK_NONEMPTY);
+    }
+    if (io->op == BIDE__OP_ACCEPT && result >= 0 && known(r, result))
+        known(r, result)->drained = 0;
+    /* Ended by another's close of the descriptor, not by its own cancellation. */
+    if (result == -ECANCELED && !io->cancelled)
+        result = -EBADF;
+    io->result = result;
+    r->base.host->complete(io);
+}
+
+static bool waits_again(struct bide_io *io, int result)
+{
+    if (io->cancelled) /* cancelled meanwhile */
+        return false;
+    if (result == -EINTR)
+        return true;
+    /* A descriptor with O_NONBLOCK that the kernel does not wait for itself. */
+    bool dontwait = io->op >= BIDE__OP_RECV && io->op <= BIDE__OP_SENDMSG &&
+                    io->flags & MSG_DONTWAIT;
+    if (result == -EAGAIN && bide__io_events(io) && !dontwait) {
+        io->stage = STAGE_POLL;
+        return true;
+    }
+    return false;
+}
+
+static void complete(struct uring_reactor *r, struct bide_io *io, int result, uint32_t cqe_flags)
+{
+    if (io->stage == STAGE_POLL && result >= 0) {
+        io->stage = STAGE_OPERATION;
+        push(r, io);
+    } else if (waits_again(io, result)) {
+        push(r, io);
+    } else {
+        finish(r, io, result, cqe_flags);
+    }
+}
+
+static void arm_wake(struct uring_reactor *r)
+{
+    struct io_uring_sqe *sqe = get_sqe(r);
+    if (!sqe)
+        return;
+    io_uring_prep_poll_multishot(sqe, r->base.wake_fd, POLLIN);
+    io_uring_sqe_set_data64(sqe, TAG_WAKE);
+}
+
+static unsigned reap(struct uring_reactor *r)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head, count = 0;
+    io_uring_for_each_cqe(&r->ring, head, cqe) {
+        /* Copied first: completing may submit, and that may make room for new completions. */
+        uint64_t data = cqe->user_data;
+        int result = cqe->res;
+        uint32_t flags = cqe->flags;
+        count++;
+        if (data == TAG_WAKE) {
+            bide__kernel_drain_wake(&r->base);
+            if (!(flags & IORING_CQE_F_MORE))
+                arm_wake(r);
+        } else if (data != TAG_NONE) {
+            complete(r, (struct bide_io *)(uintptr_t)data, result, flags);
+        }
+    }
+    io_uring_cq_advance(&r->ring, count);
+    return count;
+}
+
+static void push_backlog(struct uring_reactor *r)
+{
+    struct bide__list again;
+    bide__list_init(&again);
+    bide__list_splice(&again, &r->backlog);
+    for (struct bide__list *link; (link = bide__list_pop(&again));) {
+        struct bide_io *io = bide__container(link, struct bide_io, link);
+        link->next = NULL;
+        push(r, io);
+    }
+}
+
+static void uring_turn(struct bide__reactor *reactor, bide_time until)
+{
+    struct uring_reactor *r = self(reactor);
+    struct io_uring_cqe *cqe;
+    if (!bide__list_empty(&r->backlog))
+        push_backlog(r);
+    if (until == 0 || !bide__list_empty(&r->backlog)) {
+        unsigned kernel = IO_URING_READ_ONCE(*r->ring.sq.kflags);
+        if (io_uring_sq_ready(&r->ring) || kernel & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+            io_uring_submit_and_get_events(&r->ring);
+    } else if (until == BIDE_FOREVER) {
+        io_uring_submit_and_wait(&r->ring, 1);
+    } else {
+        bide_time left = until - bide__clock();
+        if (left < 0)
+            left = 0;
+        struct __kernel_timespec span = { .tv_sec = left / BIDE_S, .tv_nsec = left % BIDE_S };
+        io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, &span, NULL);
+    }
+    reap(r);
+}
+
+static void uring_cancel(struct bide__reactor *reactor, struct bide_io *io)
+{
+    struct uring_reactor *r = self(reactor);
+    io->cancelled = 1;
+    if (io->link.next) { /* it never reached the kernel */
+        bide__list_remove(&io->link);
+        finish(r, io, -ECANCELED, 0);
+        return;
+    }
+    struct io_uring_sqe *sqe = get_sqe(r);
+    if (!sqe) {
+        io_uring_submit_and_get_events(&r->ring);
+        sqe = get_sqe(r);
+    }
+    bide__assert(sqe);
+    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)io, 0);
+    io_uring_sqe_set_data64(sqe, TAG_NONE);
+}
+
+/* ---- life ---- */
+
+static void uring_destroy(struct bide__reactor *reactor)
+{
+    struct uring_reactor *r = self(reactor);
+    if (r->ring_open)
+        io_uring_queue_exit(&r->ring);
+    if (reactor->wake_fd >= 0)
+        close(reactor->wake_fd);
+    bide__free(r->fds);
+    bide__free(r);
+}
+
+static int open_ring(struct uring_reactor *r)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+        .cq_entries = CQ_ENTRIES,
+    };
+    if (bide__faulted())
+        return -ENOMEM;
+    int error = io_uring_queue_init_params(SQ_ENTRIES, &r->ring, &params);
+    if (error < 0)
+        return error;
+    r->ring_open = true;
+    if (!(params.features & IORING_FEAT_EXT_ARG) || !(params.features & IORING_FEAT_NODROP))
+        return -ENOSYS;
+    io_uring_register_ring_fd(&r->ring); /* spares a look-up a call; not needed */
+    r->base.wake_fd = bide__kernel_wake_fd();
+    if (r->base.wake_fd < 0)
+        return r->base.wake_fd;
+    arm_wake(r);
+    return 0;
+}
+
+static int uring_create(struct bide__reactor **ret_reactor)
+{
+    struct uring_reactor *r = bide__alloc_zero(sizeof(*r));
+    if (!r)
+        return -ENOMEM;
+    r->base.wake_fd = -1;
+    bide__list_init(&r->backlog);
+    int error = open_ring(r);
+    if (error < 0) {
+        uring_destroy(&r->base);
+        return error;
+    }
+    *ret_reactor = &r->base;
+    return 0;
+}
+
+const struct bide__reactor_ops bide__uring = {
+    .name = "io_uring",
+    .create = uring_create,
+    .destroy = uring_destroy,
+    .now = bide__kernel_now,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .call = bide__kernel_call,
+    .turn = uring_turn,
+    .wake = bide__kernel_wake,
+};
