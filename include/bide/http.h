@@ -252,7 +252,8 @@ BIDE_API struct bide_http_server *bide_http_server(const struct bide_http_reques
  * Content-Length, Transfer-Encoding, Connection and Date are the server's own: don't add them.
  *
  * Returns 0; -EINVAL for a name that is no token or a value with a control character (nothing
- * is added: a response cannot be split); -EALREADY when the answer has begun; -ENOMEM.
+ * is added: a response cannot be split); -EMSGSIZE when it would make more than 8 KiB of
+ * headers; -EALREADY when the answer has begun; -ENOMEM.
  */
 BIDE_API int bide_http_add_header(struct bide_http_response *res, const char *name,
                                   const char *value);

@@ -55,6 +55,7 @@ static void mark_changed(struct bide__fiber *fiber)
 {
     struct bide_future *current =
         fiber == bide__self.fiber ? bide__self.current : fiber->current;
+    fiber->marked = 1;
     fiber->cancelled = (uint8_t)bide__seen_from(current, fiber);
     for (struct bide__list *at = fiber->groups.next; at != &fiber->groups; at = at->next) {
         struct bide__group *g = bide__container(at, struct bide__group, open);

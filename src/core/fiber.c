@@ -49,6 +49,8 @@ static bool hand_over(struct bide__fiber *fiber, struct bide_future *f)
 void bide__schedule(struct bide__fiber *fiber)
 {
     struct bide__worker *w = fiber->worker;
+    if (BIDE__UNLIKELY(fiber->lazy != NULL))
+        bide__join_publish(fiber);
     for (;;) {
         if (BIDE__UNLIKELY(--w->until_poll <= 0))
             bide__poll(w, false);
@@ -112,7 +114,7 @@ static void run_task(struct bide__fiber *fiber, struct bide_future *f)
     bide__self.current = NULL;
     f->state = BIDE_DONE;
     fiber->task = NULL;
-    fiber->cancelled = 0;
+    fiber->cancelled = fiber->marked = 0;
     fiber->name[0] = '\0';
     bide__child_ended(f);
 }

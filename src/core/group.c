@@ -8,30 +8,35 @@
 
 #include <errno.h>
 
-void bide__group_open(struct bide__group *g, struct bide__fiber *fiber, int policy,
-                      const char *site)
+/* fiber is NULL for a scope outside a runtime. */
+void bide__group_open_in(struct bide__group *g, struct bide__fiber *fiber, int policy,
+                         const char *site, struct bide_future *frame, bide_time deadline)
 {
     g->fiber = fiber;
-    g->frame = bide__self.current;
+    g->frame = frame;
     g->winner = NULL;
     g->site = site;
+    g->deadline = deadline;
     g->pending = 0;
     g->error = g->unbegun = 0;
     g->policy = (uint8_t)policy;
     g->waiting = 0;
+    g->shielded = frame && frame->shield;
+    g->cancelled = fiber && fiber->marked ? (uint8_t)bide__seen_from(frame, fiber) : 0;
     bide__list_init(&g->children);
     bide__list_init(&g->cancelling);
     bide__list_init(&g->awaiters);
-    if (fiber) {
-        g->cancelled = fiber->cancelled;
-        g->deadline = fiber->deadline;
-        g->shielded = g->frame && g->frame->shield;
+    if (fiber)
         bide__list_push(&fiber->groups, &g->open);
-    } else {
-        g->cancelled = g->shielded = 0;
-        g->deadline = BIDE_FOREVER;
+    else
         bide__list_init(&g->open);
-    }
+}
+
+void bide__group_open(struct bide__group *g, struct bide__fiber *fiber, int policy,
+                      const char *site)
+{
+    bide__group_open_in(g, fiber, policy, site, bide__self.current,
+                        fiber ? fiber->deadline : BIDE_FOREVER);
 }
 
 void bide__group_close(struct bide__group *g)
@@ -49,8 +54,9 @@ bool bide__group_add(struct bide__group *g, struct bide_future *f)
     g->pending++;
     bide__list_push(&g->children, &f->sibling);
     bide__list_init(&f->ready);
-    if (BIDE__UNLIKELY(f->flags & WHY)) {
-        bide__fail(f, bide__why(f->flags));
+    int why = (f->flags | g->cancelled) & WHY;
+    if (BIDE__UNLIKELY(why)) {
+        bide__fail(f, bide__why(why));
         bide__child_ended(f);
         return false;
     }

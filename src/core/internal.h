@@ -33,11 +33,13 @@ struct bide__fiber {
     struct bide_future *current; /* bide__self.current, while the fiber does not run */
     struct bide_future *leaf;    /* that the fiber waits for; NULL if none */
     struct bide__list groups;    /* open joins, races and scopes, bide__group.open */
+    struct bide__lazy_join *lazy; /* joins that have no group yet, innermost first */
     struct bide__list link;      /* in worker->idle */
     bide_time deadline;          /* of what runs now */
     const char *site;            /* where the task was spawned or driven */
     char *bottom;                /* of the stack; NULL: a thread's own */
     uint8_t cancelled;           /* WHY bits that the running code sees */
+    uint8_t marked;              /* some future of the task was cancelled */
     uint8_t parked;              /* waits to be made ready */
     char name[NAME_SIZE];        /* given by bide_name; "" if none */
     struct bide__hooks hooks;
@@ -142,6 +144,8 @@ static inline size_t bide__spawned_size(size_t future_size)
 }
 void bide__group_open(struct bide__group *g, struct bide__fiber *fiber, int policy,
                       const char *site);
+void bide__group_open_in(struct bide__group *g, struct bide__fiber *fiber, int policy,
+                         const char *site, struct bide_future *frame, bide_time deadline);
 bool bide__group_add(struct bide__group *g, struct bide_future *f); /* false: over already */
 void bide__group_wait(struct bide__group *g);
 void bide__group_close(struct bide__group *g);
@@ -149,6 +153,9 @@ const char *bide__child_site(const struct bide_future *f);
 void bide__group_enqueue(struct bide__group *g, struct bide_future *f);
 void bide__child_ended(struct bide_future *f);
 void bide__run_here(struct bide__fiber *fiber, struct bide_future *f);
+
+/* ---- join.c ---- */
+void bide__join_publish(struct bide__fiber *fiber);
 
 /* ---- cancel.c ---- */
 void bide__cancel_why(struct bide_future *f, int why);

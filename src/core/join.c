@@ -30,33 +30,16 @@ static const char *verb(const struct many *m)
     return m->policy & POLICY_FIRST_DONE ? "race" : "join";
 }
 
-static int fail_all(const struct many *m, int error)
+/* Leaves begin and functions queue, from the i-th member on. */
+static void begin_from(struct bide__group *g, const struct many *m, size_t i)
 {
-    for (size_t i = 0; i < m->n; i++)
-        bide__fail(member(m, i), error);
-    return error;
-}
-
-static void add_all(struct bide__group *g, const struct many *m)
-{
-    for (size_t i = 0; i < m->n; i++) {
-        bide__check_cold(member(m, i), verb(m), m->site);
-        bide__group_add(g, member(m, i));
-    }
-}
-
-/* Leaves begin, functions queue; all but the first function, which runs here first of all. */
-static size_t begin_all(struct bide__group *g, const struct many *m)
-{
-    size_t first = m->n;
-    for (size_t i = 0; i < m->n; i++) {
-        struct bide_future *f = member(m, i);
-        if (first == m->n && !f->type->leaf)
-            first = i;
-        else if (f->flags & BIDE__QUEUED)
+    for (size_t at = i; at < m->n; at++)
+        bide__group_add(g, member(m, at));
+    for (size_t at = i; at < m->n; at++) {
+        struct bide_future *f = member(m, at);
+        if (f->flags & BIDE__QUEUED)
             bide__group_enqueue(g, f);
     }
-    return first;
 }
 
 static int winner_index(const struct bide__group *g, const struct many *m)
@@ -82,24 +65,158 @@ static int outcome(const struct bide__group *g, const struct many *m, const stru
     return why ? why : g->unbegun;
 }
 
+/* Run those that still queue, on this stack, then wait for all. */
+static int finish(struct bide__group *g, const struct many *m, struct bide__fiber *fiber)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        struct bide_future *f = member(m, i);
+        if (f->flags & BIDE__QUEUED)
+            bide__run_here(fiber, f);
+    }
+    bide__group_wait(g);
+    bide__group_close(g);
+    return outcome(g, m, fiber);
+}
+
+/*
+ * A join of functions begins without a group: they run here, one after the other, as if awaited.
+ * Only when one of them suspends is the group made (bide__join_publish, called by the scheduler):
+ * the running one becomes its child, and the others queue.
+ */
+struct bide__lazy_join {
+    struct bide__lazy_join *outer;
+    const struct many *m;
+    size_t at; /* the member that runs */
+    struct bide_future *frame;
+    bide_time deadline;
+    bool published;
+    struct bide__group group; /* valid when published */
+};
+
+static void publish(struct bide__lazy_join *join, struct bide__fiber *fiber)
+{
+    struct bide__group *g = &join->group;
+    struct bide_future *running = member(join->m, join->at);
+    bide__group_open_in(g, fiber, join->m->policy, join->m->site, join->frame, join->deadline);
+    running->group = g;
+    running->fiber = fiber;
+    g->pending++;
+    bide__list_push(&g->children, &running->sibling);
+    join->published = true;
+    begin_from(g, join->m, join->at + 1);
+}
+
+/* fiber is about to suspend: its joins get groups, the outermost first. */
+void bide__join_publish(struct bide__fiber *fiber)
+{
+    struct bide__lazy_join *inner = NULL;
+    for (struct bide__lazy_join *join = fiber->lazy; join;) {
+        struct bide__lazy_join *outer = join->outer;
+        join->outer = inner;
+        inner = join;
+        join = outer;
+    }
+    fiber->lazy = NULL;
+    for (; inner; inner = inner->outer)
+        publish(inner, fiber);
+}
+
+/* Does the end of f, which has not suspended, end the whole? */
+static bool enough(const struct many *m, const struct bide_future *f)
+{
+    if (f->state == BIDE_DONE)
+        return m->policy & POLICY_FIRST_DONE ||
+               (m->policy & POLICY_FIRST_ERROR && bide__value_error(f));
+    return m->policy & POLICY_FIRST_ERROR;
+}
+
+static void fail_from(const struct many *m, size_t i, int error)
+{
+    for (; i < m->n; i++)
+        bide__fail(member(m, i), error);
+}
+
+static void run_as_awaited(struct bide_future *f)
+{
+    struct bide_future *up = bide__self.current;
+    f->parent = up;
+    f->group = NULL;
+    f->state = BIDE_RUNNING;
+    f->shield = 0;
+    f->error = 0;
+    bide__self.current = f;
+    f->type->run(f);
+    bide__self.current = up;
+    f->state = BIDE_DONE;
+    if (BIDE__UNLIKELY(f->flags & WHY))
+        bide__unwound();
+}
+
+static int drive_functions(const struct many *m, struct bide__fiber *fiber)
+{
+    struct bide__lazy_join join;
+    join.outer = fiber->lazy;
+    join.m = m;
+    join.frame = bide__self.current;
+    join.deadline = fiber->deadline;
+    join.published = false;
+    fiber->lazy = &join;
+    int result = 0;
+    size_t i = 0;
+    for (; i < m->n; i++) {
+        struct bide_future *f = member(m, i);
+        join.at = i;
+        if (BIDE__UNLIKELY(f->flags & WHY))
+            bide__fail(f, bide__why(f->flags));
+        else
+            run_as_awaited(f);
+        if (BIDE__UNLIKELY(join.published)) {
+            bide__child_ended(f);
+            return finish(&join.group, m, fiber);
+        }
+        if (BIDE__UNLIKELY(fiber->cancelled))
+            break;
+        if (m->policy != POLICY_ALL && enough(m, f)) {
+            bool race = m->policy & POLICY_FIRST_DONE;
+            result = race ? (int)i : f->error ? f->error : bide__value_error(f);
+            break;
+        }
+    }
+    fiber->lazy = join.outer;
+    if (i == m->n)
+        return m->policy & POLICY_FIRST_DONE ? member(m, 0)->error : 0;
+    fail_from(m, i + 1, fiber->cancelled ? bide__why(fiber->cancelled) : -ECANCELED);
+    return fiber->cancelled ? bide__why(fiber->cancelled) : result;
+}
+
+static bool check_all(const struct many *m)
+{
+    bool functions = true;
+    for (size_t i = 0; i < m->n; i++) {
+        struct bide_future *f = member(m, i);
+        if (BIDE__UNLIKELY(f->state != BIDE_COLD || f->flags & BIDE__QUEUED))
+            bide__check_cold(f, verb(m), m->site);
+        if (f->type->leaf)
+            functions = false;
+    }
+    return functions;
+}
+
 static int drive(const struct many *m)
 {
     struct bide__fiber *fiber = bide__self.fiber;
     if (!fiber)
         return bide_run(bide_async(drive_outside, m));
-    if (fiber->cancelled)
-        return fail_all(m, bide__why(fiber->cancelled));
+    if (fiber->cancelled) {
+        fail_from(m, 0, bide__why(fiber->cancelled));
+        return bide__why(fiber->cancelled);
+    }
+    if (check_all(m))
+        return drive_functions(m, fiber);
     struct bide__group g;
     bide__group_open(&g, fiber, m->policy, m->site);
-    add_all(&g, m);
-    for (size_t i = begin_all(&g, m); i < m->n; i++) {
-        struct bide_future *f = member(m, i);
-        if (f->flags & BIDE__QUEUED)
-            bide__run_here(fiber, f);
-    }
-    bide__group_wait(&g);
-    bide__group_close(&g);
-    return outcome(&g, m, fiber);
+    begin_from(&g, m, 0);
+    return finish(&g, m, fiber);
 }
 
 int bide__join(struct bide_future *const *v, size_t n, const char *site)

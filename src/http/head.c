@@ -14,6 +14,9 @@ static bool lines_are_clean(const char *head, size_t size)
 {
     const char *end = head + size, *at = head;
     const char *lf;
+    for (; *at == '\r'; at += 2) /* empty lines before the request; llhttp would take any */
+        if (at[1] != '\n')
+            return false;
     while ((lf = memchr(at, '\n', (size_t)(end - at)))) {
         if (lf == head || lf[-1] != '\r')
             return false;

@@ -224,6 +224,10 @@ size_t bide__http_parse_body(struct bide__http_parser *p, const char *from, cons
     size_t used = execute(p, from, end);
     p->body_total += p->body_size;
     p->framing += used - p->body_size;
+    /* The end of a fixed body takes no byte. */
+    if (p->phase == BIDE__HTTP_BODY && !p->chunked &&
+        p->body_total == (uint64_t)p->content_length)
+        execute(p, from + used, from + used);
     /* One-byte chunks have 5 bytes of framing each; more is extensions, zeros or trailers without
      * end. */
     if (p->phase == BIDE__HTTP_BODY && p->framing > BIDE__HTTP_FRAMING_MAX + 8 * p->body_total)
