@@ -52,13 +52,13 @@ struct bide_type {
  * below. 64 bytes. */
 struct bide_future {
     const struct bide_type *type;
+    union {
+        struct bide__list ready;   /* in the run queue, or alone, while BIDE__QUEUED */
+        struct bide__fiber *fiber; /* that runs it or waits for it, while running */
+    };
     struct bide_future *parent; /* the future that this one was driven from */
     struct bide__group *group;  /* the join, race or scope that waits for it; NULL if awaited */
     struct bide__list sibling;  /* in group, until it is over */
-    union {
-        struct bide__list ready; /* in the run queue, or alone, while BIDE__QUEUED */
-        struct bide__fiber *fiber; /* that runs it or waits for it, while running */
-    };
     uint8_t state;  /* enum bide_state */
     uint8_t flags;  /* bide__flag */
     uint16_t shield; /* how many shields stand in this very future now */

@@ -31,6 +31,13 @@ __attribute__((noinline)) void bide__switch(struct bide__fiber *from, struct bid
     bide__hooks_arrived(&from->hooks, NULL);
 }
 
+/* Of a link in the run queue. For one that is a future's or the queue's head the address is of no
+ * fiber, and only good to prefetch. */
+static inline struct bide__fiber *fiber_of(struct bide__list *link)
+{
+    return bide__container(link, struct bide__fiber, resume.ready);
+}
+
 /* A cold future has come up: a runner takes it. */
 static bool hand_over(struct bide__fiber *fiber, struct bide_future *f)
 {
@@ -65,7 +72,8 @@ void bide__schedule(struct bide__fiber *fiber)
                 break;
             continue;
         }
-        struct bide__fiber *next = bide__container(f, struct bide__fiber, resume);
+        struct bide__fiber *next = fiber_of(link);
+        bide__prefetch(fiber_of(w->ready.next));
         if (next != fiber)
             bide__switch(fiber, next);
         break;
@@ -81,7 +89,7 @@ void bide__park(struct bide__fiber *fiber)
 
 void bide__give_way(struct bide__fiber *fiber)
 {
-    bide__ready(fiber->worker, &fiber->resume);
+    bide__list_push(&fiber->worker->ready, &fiber->resume.ready);
     bide__schedule(fiber);
 }
 
@@ -141,7 +149,8 @@ void bide__fiber_main(void)
         }
         bide__list_push_front(&w->idle, &fiber->link);
         w->idle_count++;
-        bide__switch(fiber, bide__container(f, struct bide__fiber, resume));
+        bide__prefetch(fiber_of(w->ready.next));
+        bide__switch(fiber, fiber_of(link));
     }
 }
 
@@ -152,6 +161,7 @@ struct bide__fiber *bide__runner(struct bide__worker *w)
         return bide__fiber_new(w);
     if (--w->idle_count < w->idle_low)
         w->idle_low = w->idle_count;
+    bide__prefetch(bide__container(w->idle.next, struct bide__fiber, link));
     return bide__container(link, struct bide__fiber, link);
 }
 

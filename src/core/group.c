@@ -68,7 +68,7 @@ bool bide__group_add(struct bide__group *g, struct bide_future *f)
 void bide__group_enqueue(struct bide__group *g, struct bide_future *f)
 {
     if (!f->type->leaf) {
-        bide__ready(g->fiber->worker, f);
+        bide__list_push(&g->fiber->worker->ready, &f->ready);
         return;
     }
     f->flags &= (uint8_t)~BIDE__QUEUED;

@@ -17,8 +17,17 @@
 #include <bide/bide.h>
 #include <signal.h>
 
-enum { NAME_SIZE = 32, POLL_EVERY = 64, BUDGET = 128 };
+enum { NAME_SIZE = 32, POLL_EVERY = 64, BUDGET = 128, PREFETCH_LINES = 8 };
 enum { WHY = BIDE__CANCELLED | BIDE__TIMEDOUT };
+
+/* Stands for a suspended fiber in the run queue, and begins as a future does. */
+struct bide__resume {
+    const struct bide_type *type; /* &bide__resume_type */
+    struct bide__list ready;
+};
+_Static_assert(offsetof(struct bide__resume, type) == offsetof(struct bide_future, type) &&
+                   offsetof(struct bide__resume, ready) == offsetof(struct bide_future, ready),
+               "the run queue holds both");
 
 /*
  * A stack that can be suspended. Lives at the top of that stack, so that a parked fiber touches one
@@ -27,21 +36,22 @@ enum { WHY = BIDE__CANCELLED | BIDE__TIMEDOUT };
  */
 struct bide__fiber {
     struct bide__context context;
-    struct bide_future resume;   /* stands for this fiber in the run queue; its type says so */
-    struct bide__worker *worker;
-    struct bide_future *task;    /* that runs on this stack; NULL in a runner */
+    struct bide__resume resume;
     struct bide_future *current; /* bide__self.current, while the fiber does not run */
+    struct bide__worker *worker;
+    /* The second cache line. */
     struct bide_future *leaf;    /* that the fiber waits for; NULL if none */
-    struct bide__list groups;    /* open joins, races and scopes, bide__group.open */
     struct bide__lazy_join *lazy; /* joins that have no group yet, innermost first */
-    struct bide__list link;      /* in worker->idle */
+    struct bide__list groups;    /* open joins, races and scopes, bide__group.open */
+    struct bide_future *task;    /* that runs on this stack; NULL in a runner */
     bide_time deadline;          /* of what runs now */
-    const char *site;            /* where the task was spawned or driven */
-    char *bottom;                /* of the stack; NULL: a thread's own */
     uint8_t cancelled;           /* WHY bits that the running code sees */
     uint8_t marked;              /* some future of the task was cancelled */
     uint8_t parked;              /* waits to be made ready */
     char name[NAME_SIZE];        /* given by bide_name; "" if none */
+    const char *site;            /* where the task was spawned or driven */
+    struct bide__list link;      /* in worker->idle, or in a group's awaiters */
+    char *bottom;                /* of the stack; NULL: a thread's own */
     struct bide__hooks hooks;
 };
 
@@ -107,16 +117,18 @@ void bide__schedule(struct bide__fiber *fiber); /* run others until fiber is tak
 void bide__park(struct bide__fiber *fiber);     /* the same, until bide__wake */
 void bide__give_way(struct bide__fiber *fiber); /* to all that is ready now */
 
-static inline void bide__ready(struct bide__worker *w, struct bide_future *f)
+/* A fiber that runs soon: its own lines and those of the frames below them, where it stands. */
+static inline void bide__prefetch(const struct bide__fiber *fiber)
 {
-    bide__list_push(&w->ready, &f->ready);
+    for (int line = -PREFETCH_LINES; line < 2; line++)
+        __builtin_prefetch((const char *)fiber + 64 * line, 1);
 }
 
 static inline void bide__wake(struct bide__fiber *fiber)
 {
     if (fiber->parked) {
         fiber->parked = 0;
-        bide__ready(fiber->worker, &fiber->resume);
+        bide__list_push(&fiber->worker->ready, &fiber->resume.ready);
     }
 }
 

@@ -9,7 +9,9 @@
  *
  * Where the file system cannot tell (EOPNOTSUPP), the read in place waits like any other.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* preadv2 */
+#endif
 #include "db/sqlite_internal.h"
 
 #include <errno.h>
