@@ -1,0 +1,191 @@
+/* options.c - the command line. */
+#include "options.h"
+
+#include <bide/base.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: user-service [options]\n"
+    "\n"
+    "Serves users and their posts from an SQLite database, as JSON and as a page.\n"
+    "\n"
+    "  --db FILE             the database; made and filled on first start (users.db)\n"
+    "  --users N             how many users to fill it with (10000)\n"
+    "  --host ADDRESS        to listen on (127.0.0.1); :: or 0.0.0.0 for all\n"
+    "  --port N              to listen on (8080); 0 picks a free one\n"
+    "  --latency user=T,posts=T\n"
+    "                        wait before each query, to play a database that is far away\n"
+    "  --grace T             for requests in flight when the service stops (10s)\n"
+    "  --idle-timeout T      of a connection without a request (75s)\n"
+    "  --header-timeout T    for the head of a request (60s)\n"
+    "  --body-timeout T      between two parts of a body (60s)\n"
+    "  --send-timeout T      between two parts of an answer (60s)\n"
+    "  --busy-timeout T      for a lock that another program holds on the database (2s)\n"
+    "  --head-max BYTES      of a request's head (32768)\n"
+    "  --body-max BYTES      of a request's body (65536)\n"
+    "  --connections-max N   open at once (no limit)\n"
+    "  --help, --version\n"
+    "\n"
+    "T is a time: 250us, 10ms, 1.5s, 2m.\n";
+
+static int mistake(const char *format, const char *what)
+{
+    fprintf(stderr, "user-service: ");
+    fprintf(stderr, format, what);
+    fprintf(stderr, " (--help lists the options)\n");
+    return 2;
+}
+
+/* "10ms" -> nanoseconds. The unit is needed, except after 0. */
+static int parse_time(const char *text, const char *end, bide_time *ret_time)
+{
+    static const struct {
+        const char *unit;
+        bide_time span;
+    } units[] = { { "us", BIDE_US }, { "ms", BIDE_MS }, { "s", BIDE_S }, { "m", 60 * BIDE_S } };
+    char *unit;
+    double number = strtod(text, &unit);
+
+    if (unit == text || unit > end || !(number >= 0 && number <= 1e6) || strchr("+-", *text))
+        return -EINVAL;
+    size_t size = (size_t)(end - unit);
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+        if (size == strlen(units[i].unit) && !strncmp(unit, units[i].unit, size)) {
+            *ret_time = (bide_time)(number * (double)units[i].span);
+            return 0;
+        }
+    if (size > 0 || number != 0)
+        return -EINVAL;
+    *ret_time = 0;
+    return 0;
+}
+
+static int parse_number(const char *text, int64_t min, int64_t max, int64_t *ret_number)
+{
+    char *end;
+
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (end == text || *end || errno || number < min || number > max)
+        return -EINVAL;
+    *ret_number = number;
+    return 0;
+}
+
+/* "user=10ms,posts=8ms", either part or both. */
+static int parse_latency(const char *text, struct options *options)
+{
+    while (*text) {
+        const char *end = text + strcspn(text, ",");
+        bide_time *latency;
+
+        if (!strncmp(text, "user=", 5))
+            latency = &options->latency_user;
+        else if (!strncmp(text, "posts=", 6))
+            latency = &options->latency_posts;
+        else
+            return -EINVAL;
+        if (parse_time(strchr(text, '=') + 1, end, latency) < 0)
+            return -EINVAL;
+        text = *end ? end + 1 : end;
+    }
+    return 0;
+}
+
+enum kind { TEXT, NUMBER, SIZE, PORT, TIME, LATENCY };
+
+/* Store value, an option's, where the option says. */
+static int store(enum kind kind, const char *value, void *target, struct options *options)
+{
+    int64_t number;
+    int r = 0;
+
+    switch (kind) {
+    case TEXT:
+        *(const char **)target = value;
+        return 0;
+    case TIME:
+        return parse_time(value, value + strlen(value), target);
+    case LATENCY:
+        return parse_latency(value, options);
+    case NUMBER:
+        return parse_number(value, 1, 1000000, target);
+    case SIZE:
+        if ((r = parse_number(value, 1, 1 << 30, &number)) == 0)
+            *(size_t *)target = (size_t)number;
+        return r;
+    case PORT:
+        if ((r = parse_number(value, 0, UINT16_MAX, &number)) == 0)
+            *(uint16_t *)target = (uint16_t)number;
+        return r;
+    }
+    return -EINVAL;
+}
+
+int options_parse(int argc, char **argv, struct options *options)
+{
+    struct bide_http_options *http = &options->http;
+    int64_t connections_max = 0;
+
+    *options = (struct options){
+        .db = "users.db",
+        .users = 10000,
+        .busy = 2 * BIDE_S,
+        .http = { .host = "127.0.0.1", .port = 8080, .grace = 10 * BIDE_S, .body_max = 65536 },
+    };
+    const struct {
+        const char *name;
+        enum kind kind;
+        void *target;
+    } known[] = {
+        { "db", TEXT, &options->db },
+        { "users", NUMBER, &options->users },
+        { "host", TEXT, &http->host },
+        { "port", PORT, &http->port },
+        { "latency", LATENCY, NULL },
+        { "grace", TIME, &http->grace },
+        { "idle-timeout", TIME, &http->idle_timeout },
+        { "header-timeout", TIME, &http->header_timeout },
+        { "body-timeout", TIME, &http->body_timeout },
+        { "send-timeout", TIME, &http->send_timeout },
+        { "busy-timeout", TIME, &options->busy },
+        { "head-max", SIZE, &http->head_max },
+        { "body-max", SIZE, &http->body_max },
+        { "connections-max", NUMBER, &connections_max },
+    };
+    enum { KNOWN = sizeof(known) / sizeof(*known) };
+    struct option table[KNOWN + 3] = {
+        [KNOWN] = { "help", no_argument, NULL, 'h' },
+        [KNOWN + 1] = { "version", no_argument, NULL, 'v' },
+    };
+    for (int i = 0; i < KNOWN; i++)
+        table[i] = (struct option){ known[i].name, required_argument, NULL, 256 + i };
+
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":h", table, NULL)) != -1;) {
+        if (c == 'h')
+            return fputs(help, stdout) < 0;
+        if (c == 'v')
+            return printf("user-service (bide) %d.%d.%d\n", BIDE_VERSION_MAJOR, BIDE_VERSION_MINOR,
+                          BIDE_VERSION_PATCH) < 0;
+        if (c == ':')
+            return mistake("%s needs a value", argv[optind - 1]);
+        if (c == '?')
+            return mistake("no such option: %s", argv[optind - 1]);
+        if (store(known[c - 256].kind, optarg, known[c - 256].target, options) < 0) {
+            char what[160];
+            snprintf(what, sizeof(what), "--%s %s", known[c - 256].name, optarg);
+            return mistake("%s is not understood", what);
+        }
+    }
+    if (optind < argc)
+        return mistake("no such option: %s", argv[optind]);
+    http->connections_max = (unsigned)connections_max;
+    if (!http->grace)
+        http->grace = -1; /* none at all */
+    return -1;
+}
