@@ -1,0 +1,228 @@
+/*
+ * http/server.c - listening, accepting, stopping.
+ *
+ * Connections are children of a scope that was opened under a shield, so that the cancellation of
+ * bide_http_serve reaches its accepting but not them: they end by the graceful stop.
+ */
+#include "internal.h"
+#include <stdlib.h>
+
+/* How long accepting waits when there is no descriptor, no memory or no place for one more. */
+#define PAUSE (20 * BIDE_MS)
+
+#define DEFAULT(field, value)   \
+    do {                        \
+        if (!o->field)          \
+            o->field = (value); \
+    } while (0)
+
+static void set_defaults(struct bide_http_options *o)
+{
+    DEFAULT(host, "127.0.0.1");
+    DEFAULT(header_timeout, 60 * BIDE_S);
+    DEFAULT(body_timeout, 60 * BIDE_S);
+    DEFAULT(send_timeout, 60 * BIDE_S);
+    DEFAULT(idle_timeout, 75 * BIDE_S);
+    DEFAULT(grace, 10 * BIDE_S);
+    DEFAULT(uri_max, 8 * 1024);
+    DEFAULT(head_max, 32 * 1024);
+    DEFAULT(body_max, 1024 * 1024);
+    DEFAULT(requests_max, 1000);
+    DEFAULT(connections_max, UINT32_MAX);
+    if (!o->headers_max || o->headers_max > BIDE__HTTP_HEADERS_MAX)
+        o->headers_max = BIDE__HTTP_HEADERS_MAX;
+    if (o->head_max > INT32_MAX) /* offsets in it are 32 bits */
+        o->head_max = INT32_MAX;
+}
+
+static int add_routes(struct bide_http_server *server, const struct bide_http_route *routes,
+                      size_t count)
+{
+    server->routes = bide__http_calloc(count ? count : 1, sizeof(*server->routes));
+    if (!server->routes)
+        return -ENOMEM;
+    server->routes_count = count;
+    for (size_t i = 0; i < count; i++) {
+        server->routes[i].public = routes[i];
+        int err = bide__http_route_add(&server->root, &server->routes[i]);
+        if (err < 0)
+            return err;
+    }
+    bide__http_route_seal(&server->root);
+    return 0;
+}
+
+static int listen_at(struct bide_http_server *server)
+{
+    const struct bide_http_options *o = &server->options;
+    struct bide_tcp_options tcp = { .backlog = o->backlog, .reuse_port = o->reuse_port };
+    server->listener = bide_tcp_listen(o->host, o->port, &tcp);
+    if (server->listener < 0)
+        return server->listener;
+    server->port = bide_tcp_port(server->listener);
+    return server->port < 0 ? server->port : 0;
+}
+
+int bide_http_new(const struct bide_http_options *options, const struct bide_http_route *routes,
+                  size_t count, struct bide_http_server **ret_server)
+{
+    struct bide_http_server *server = bide__http_calloc(1, sizeof(*server));
+    if (!server)
+        return -ENOMEM;
+    if (options)
+        server->options = *options;
+    set_defaults(&server->options);
+    server->limits = (struct bide__http_limits){
+        .uri_max = server->options.uri_max,
+        .head_max = server->options.head_max,
+        .headers_max = server->options.headers_max,
+    };
+    server->connections.next = server->connections.prev = &server->connections;
+    server->date_until = INT64_MIN;
+    server->listener = -1;
+    int err = add_routes(server, routes, count);
+    if (!err)
+        err = listen_at(server);
+    if (err < 0) {
+        bide_http_free(server);
+        return err;
+    }
+    server->options.host = NULL; /* the caller's */
+    *ret_server = server;
+    return 0;
+}
+
+static void close_listener(struct bide_http_server *server)
+{
+    if (server->listener >= 0)
+        bide_close(server->listener);
+    server->listener = -1;
+}
+
+void bide_http_free(struct bide_http_server *server)
+{
+    if (!server)
+        return;
+    assert(!server->serving);
+    close_listener(server);
+    bide__http_pool_release(&server->pool);
+    bide__http_route_free(&server->root);
+    free(server->routes);
+    free(server);
+}
+
+int bide_http_port(const struct bide_http_server *server)
+{
+    return server->port;
+}
+
+/* ---- serving --------------------------------------------------------------------------------- */
+
+static void pause_accepting(struct bide_http_server *server)
+{
+    server->stats.accept_pauses++;
+    server->pause = bide_async(bide_sleep, PAUSE);
+    bide_await(&server->pause);
+}
+
+/* Is it the connection that failed, and not the listening socket? As accept(2) recommends. */
+static bool is_passing(int error)
+{
+    switch (error) {
+    case -ECONNABORTED:
+    case -EPROTO:
+    case -EPERM:
+    case -ENETDOWN:
+    case -ENETUNREACH:
+    case -EHOSTDOWN:
+    case -EHOSTUNREACH:
+    case -ENONET:
+    case -ENOPROTOOPT:
+    case -EOPNOTSUPP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
+/* Until the server is stopped, or its caller cancelled. */
+static int accept_all(struct bide_http_server *server, struct bide_scope *scope)
+{
+    while (!server->stopping) {
+        if (server->stats.open >= server->options.connections_max) {
+            pause_accepting(server);
+            if (bide_cancelled())
+                return bide_cancelled();
+            continue;
+        }
+        server->accept = bide_async(bide_accept, server->listener, NULL, NULL, 0);
+        int fd = bide_await(&server->accept);
+        if (fd >= 0) {
+            if (bide_spawn(scope, bide_async(bide__http_connection_run, server, fd)) < 0) {
+                bide_close(fd);
+                pause_accepting(server);
+            }
+        } else if (is_shortage(fd)) {
+            pause_accepting(server);
+        } else if (!is_passing(fd)) {
+            return server->stopping ? 0 : fd;
+        }
+    }
+    return 0;
+}
+
+/* Let the connections end; under a shield. */
+static void drain(struct bide_http_server *server, struct bide_scope *scope)
+{
+    bide_http_stop(server);
+    close_listener(server);
+    bide_promise_init(&server->drained);
+    server->draining = true;
+    if (server->options.grace > 0) {
+        bide_yield(); /* those that were accepted just now begin */
+        if (server->stats.open)
+            bide_within(server->options.grace, &server->drained);
+    }
+    server->draining = false;
+    bide_scope_cancel(scope);
+    bide_scope_wait(scope);
+}
+
+int bide_http_serve(struct bide_http_server *server)
+{
+    struct bide_scope scope __attribute__((cleanup(bide__scope_leave)));
+    if (server->served)
+        return -EALREADY;
+    server->served = server->serving = true;
+    bide_shield()
+        bide_scope_init(&scope, NULL);
+    int result = accept_all(server, &scope);
+    bide_shield()
+        drain(server, &scope);
+    bide__http_pool_release(&server->pool);
+    server->serving = false;
+    return result;
+}
+
+void bide_http_stop(struct bide_http_server *server)
+{
+    if (server->stopping)
+        return;
+    server->stopping = true;
+    if (bide_state(&server->accept) == BIDE_RUNNING)
+        bide_cancel(&server->accept);
+    if (bide_state(&server->pause) == BIDE_RUNNING)
+        bide_cancel(&server->pause);
+    for (struct bide__list *at = server->connections.next; at != &server->connections;
+         at = at->next) {
+        struct bide__http_connection *c = (struct bide__http_connection *)(
+            (char *)at - offsetof(struct bide__http_connection, link));
+        if (c->idle)
+            bide_shutdown(c->fd, SHUT_RD); /* its read returns 0 */
+    }
+}
