@@ -123,6 +123,8 @@ struct bide_void {};
  * Context  fiber, or a plain thread. A future that bide_start began is waited for.
  *
  * Costs a function call when f is an async function; suspends only when something in it does.
+ * By value it is exactly that call; by pointer f has its place in the tree of futures, so that it can
+ * be cancelled and is reported by name.
  */
 #define bide_await(f) BIDE__AWAIT(f, __COUNTER__)
 
@@ -147,7 +149,19 @@ extern BIDE_API __thread struct bide__self bide__self __attribute__((tls_model("
 BIDE_API void bide__await_slow(struct bide_future *f, const char *site);
 BIDE_API void bide__unwound(void);
 
-static inline void bide__await(struct bide_future *f, const char *site)
+/* By value: a call, and nothing else. The copy has no address that anybody else could know, so it
+ * needs no place in the tree, and the compiler may keep it in registers. */
+static inline __attribute__((always_inline)) void bide__await_copy(struct bide_future *f,
+                                                                   const char *site)
+{
+    if (BIDE__UNLIKELY(!f->type->run || f->state != BIDE_COLD || f->flags))
+        bide__await_slow(f, site);
+    else
+        f->type->run(f);
+}
+
+static inline __attribute__((always_inline)) void bide__await(struct bide_future *f,
+                                                              const char *site)
 {
     if (BIDE__UNLIKELY(!f->type->run || f->state != BIDE_COLD || f->flags)) {
         bide__await_slow(f, site);
@@ -173,16 +187,23 @@ static inline int bide__done(const struct bide_future *f)
 }
 
 /* A macro's argument, future or pointer to one, as a pointer. x must be a variable. */
-#define BIDE__POINTER(x) __builtin_choose_expr(__builtin_classify_type(x) == 5, (x), &(x))
+#define BIDE__IS_POINTER(x) (__builtin_classify_type(x) == 5)
+#define BIDE__POINTER(x) __builtin_choose_expr(BIDE__IS_POINTER(x), (x), &(x))
 
 #define BIDE__AWAIT(f, n) BIDE__AWAIT_(f, n)
 #define BIDE__AWAIT_(f, n)                                \
     __extension__({                                       \
         __auto_type bide__v##n = (f);                     \
         __auto_type bide__p##n = BIDE__POINTER(bide__v##n); \
-        bide__await(&bide__p##n->future, BIDE__SITE);     \
+        if (BIDE__IS_POINTER(bide__v##n))                 \
+            bide__await(&bide__p##n->future, BIDE__SITE); \
+        else                                              \
+            bide__await_copy(&bide__p##n->future, BIDE__SITE); \
         bide__p##n->value;                                \
     })
+
+/* Inlined early, so that awaiting a future that was just made becomes a direct call. */
+#define BIDE__INLINE inline __attribute__((always_inline, unused))
 
 /* Is an expression of this type an int, long or long long? */
 #define BIDE__IS_ERRNO(x) _Generic((x), int: 1, long: 1, long long: 1, default: 0)
@@ -199,7 +220,7 @@ static inline int bide__done(const struct bide_future *f)
 #define BIDE__ASYNC(n, R, fn, ...) BIDE__ASYNC_(n, R, fn, ##__VA_ARGS__)
 #define BIDE__ASYNC_(n, R, fn, ...)                                    \
     BIDE__FUTURE_STRUCT(R, fn, BIDE__FIELDS##n(__VA_ARGS__))           \
-    static __attribute__((unused)) void fn##_run(struct bide_future *bide__f) \
+    static BIDE__INLINE void fn##_run(struct bide_future *bide__f) \
     {                                                                  \
         struct fn##_future *bide__p = (struct fn##_future *)bide__f;   \
         bide__p->value = fn(BIDE__PASS##n);                            \
@@ -209,7 +230,7 @@ static inline int bide__done(const struct bide_future *f)
 #define BIDE__ASYNC_VOID(n, fn, ...) BIDE__ASYNC_VOID_(n, fn, ##__VA_ARGS__)
 #define BIDE__ASYNC_VOID_(n, fn, ...)                                            \
     BIDE__FUTURE_STRUCT(struct bide_void, fn, BIDE__FIELDS##n(__VA_ARGS__))      \
-    static __attribute__((unused)) void fn##_run(struct bide_future *bide__f)    \
+    static BIDE__INLINE void fn##_run(struct bide_future *bide__f) \
     {                                                                            \
         struct fn##_future *bide__p = (struct fn##_future *)bide__f;             \
         (void)bide__p;                                                           \
@@ -228,7 +249,7 @@ static inline int bide__done(const struct bide_future *f)
 
 #define BIDE__CONSTRUCTOR(n, fn, ...)                                                          \
     static const __attribute__((unused)) struct bide_type fn##_type = BIDE__TYPE(fn, fn##_run, 0); \
-    static inline __attribute__((unused)) BIDE_MUST_USE struct fn##_future                     \
+    static BIDE__INLINE BIDE_MUST_USE struct fn##_future                                       \
         fn##_async(BIDE__PARAMS##n(__VA_ARGS__))                                               \
     {                                                                                          \
         return (struct fn##_future){ .future = { .type = &fn##_type }, .args = { BIDE__INIT##n } }; \

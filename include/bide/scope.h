@@ -121,9 +121,10 @@ BIDE_API int bide_cancelled(void);
 
 BIDE_API struct bide_scope *bide__scope_enter(struct bide_scope *scope,
                                               const struct bide_scope_options *options,
-                                              const char *site);
+                                              const char *site)
+    __attribute__((returns_nonnull));
 BIDE_API void bide__scope_leave(struct bide_scope *scope);
-BIDE_API struct bide_future *bide__shield_enter(void);
+BIDE_API struct bide_future *bide__shield_enter(void) __attribute__((returns_nonnull));
 BIDE_API void bide__shield_leave(struct bide_future **shielded);
 BIDE_API void *bide__spawn_slot(struct bide_scope *scope, size_t size, const char *site);
 BIDE_API void bide__spawn(struct bide_scope *scope, void *slot);

@@ -73,7 +73,8 @@ void bide__schedule(struct bide__fiber *fiber)
             continue;
         }
         struct bide__fiber *next = fiber_of(link);
-        bide__prefetch(fiber_of(w->ready.next));
+        if (w->ready.next != w->ready.prev)
+            bide__prefetch(fiber_of(w->ready.next));
         if (next != fiber)
             bide__switch(fiber, next);
         break;

@@ -3,18 +3,19 @@
 
 #include <errno.h>
 
-/* The futures of one call: v[i], or those of an array of structs. */
+/* The futures of one call: an array of pointers to them (stride 0), or an array of structs. */
 struct many {
-    struct bide_future *const *v;
-    struct bide_future *first;
+    const void *base;
     size_t n, stride;
-    int policy;
     const char *site;
+    int policy;
 };
 
 static inline struct bide_future *member(const struct many *m, size_t i)
 {
-    return m->v ? m->v[i] : (struct bide_future *)((char *)m->first + i * m->stride);
+    if (!m->stride)
+        return ((struct bide_future *const *)m->base)[i];
+    return (struct bide_future *)((char *)(uintptr_t)m->base + i * m->stride);
 }
 
 static int drive(const struct many *m);
@@ -44,10 +45,10 @@ static void begin_from(struct bide__group *g, const struct many *m, size_t i)
 
 static int winner_index(const struct bide__group *g, const struct many *m)
 {
-    if (m->first)
-        return (int)((size_t)((char *)g->winner - (char *)m->first) / m->stride);
+    if (m->stride)
+        return (int)((size_t)((const char *)g->winner - (const char *)m->base) / m->stride);
     int i = 0;
-    while (m->v[i] != g->winner)
+    while (member(m, (size_t)i) != g->winner)
         i++;
     return i;
 }
@@ -136,20 +137,22 @@ static void fail_from(const struct many *m, size_t i, int error)
         bide__fail(member(m, i), error);
 }
 
-static void run_as_awaited(struct bide_future *f)
+/* Leaves bide__self.current at f: the caller puts it back when all have run. */
+static inline void run_as_awaited(struct bide_future *f, struct bide_future *up)
 {
-    struct bide_future *up = bide__self.current;
     f->parent = up;
     f->group = NULL;
     f->state = BIDE_RUNNING;
+    f->flags = 0;
     f->shield = 0;
     f->error = 0;
     bide__self.current = f;
     f->type->run(f);
-    bide__self.current = up;
     f->state = BIDE_DONE;
-    if (BIDE__UNLIKELY(f->flags & WHY))
+    if (BIDE__UNLIKELY(f->flags & WHY)) {
+        bide__self.current = up;
         bide__unwound();
+    }
 }
 
 static int drive_functions(const struct many *m, struct bide__fiber *fiber)
@@ -169,8 +172,9 @@ static int drive_functions(const struct many *m, struct bide__fiber *fiber)
         if (BIDE__UNLIKELY(f->flags & WHY))
             bide__fail(f, bide__why(f->flags));
         else
-            run_as_awaited(f);
+            run_as_awaited(f, join.frame);
         if (BIDE__UNLIKELY(join.published)) {
+            bide__self.current = join.frame;
             bide__child_ended(f);
             return finish(&join.group, m, fiber);
         }
@@ -182,6 +186,7 @@ static int drive_functions(const struct many *m, struct bide__fiber *fiber)
             break;
         }
     }
+    bide__self.current = join.frame;
     fiber->lazy = join.outer;
     if (i == m->n)
         return m->policy & POLICY_FIRST_DONE ? member(m, 0)->error : 0;
@@ -221,17 +226,17 @@ static int drive(const struct many *m)
 
 int bide__join(struct bide_future *const *v, size_t n, const char *site)
 {
-    return drive(&(struct many){ .v = v, .n = n, .policy = POLICY_ALL, .site = site });
+    return drive(&(struct many){ .base = v, .n = n, .policy = POLICY_ALL, .site = site });
 }
 
 int bide__try_join(struct bide_future *const *v, size_t n, const char *site)
 {
-    return drive(&(struct many){ .v = v, .n = n, .policy = POLICY_FIRST_ERROR, .site = site });
+    return drive(&(struct many){ .base = v, .n = n, .policy = POLICY_FIRST_ERROR, .site = site });
 }
 
 int bide__race(struct bide_future *const *v, size_t n, const char *site)
 {
-    return drive(&(struct many){ .v = v, .n = n, .policy = POLICY_FIRST_DONE, .site = site });
+    return drive(&(struct many){ .base = v, .n = n, .policy = POLICY_FIRST_DONE, .site = site });
 }
 
 static int drive_array(struct bide_future *first, size_t n, size_t stride, int policy,
@@ -240,7 +245,7 @@ static int drive_array(struct bide_future *first, size_t n, size_t stride, int p
     if (n == 0)
         return policy & POLICY_FIRST_DONE ? -EINVAL : 0;
     return drive(&(struct many){
-        .first = first, .n = n, .stride = stride, .policy = policy, .site = site });
+        .base = first, .n = n, .stride = stride, .policy = policy, .site = site });
 }
 
 int bide__join_all(struct bide_future *first, size_t n, size_t stride, const char *site)

@@ -103,6 +103,16 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t size)
     return HPE_PAUSED;
 }
 
+/* The last chunk has no data. Behind its header come the trailers. */
+static int on_chunk_header(llhttp_t *llhttp)
+{
+    struct bide__http_parser *p = parser_of(llhttp);
+    if (llhttp->content_length)
+        return 0;
+    p->trailing = '\n';
+    return HPE_PAUSED;
+}
+
 static int on_message_complete(llhttp_t *llhttp)
 {
     parser_of(llhttp)->phase = BIDE__HTTP_DONE;
@@ -115,6 +125,7 @@ static const llhttp_settings_t settings = {
     .on_header_field = on_field,
     .on_header_value = on_value,
     .on_headers_complete = on_headers_complete,
+    .on_chunk_header = on_chunk_header,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
@@ -137,6 +148,7 @@ void bide__http_parser_next(struct bide__http_parser *p)
     p->body_size = 0;
     p->body_total = 0;
     p->framing = 0;
+    p->trailing = 0;
     p->content_length = 0;
 }
 
@@ -218,10 +230,26 @@ size_t bide__http_parse_head(struct bide__http_parser *p, const char *head, cons
     return used;
 }
 
+/* The same rules as for the lines of a head, see head.c, but these come in pieces. */
+static bool trailers_are_clean(struct bide__http_parser *p, const char *at, size_t size)
+{
+    for (const char *end = at + size; at < end; at++) {
+        if (*at == '\n' ? p->trailing != '\r' : p->trailing == '\r')
+            return false;
+        if (p->trailing == '\n' && (*at == ' ' || *at == '\t'))
+            return false;
+        p->trailing = *at;
+    }
+    return true;
+}
+
 size_t bide__http_parse_body(struct bide__http_parser *p, const char *from, const char *end)
 {
+    bool trailing = p->trailing;
     p->body_size = 0;
     size_t used = execute(p, from, end);
+    if (trailing && !trailers_are_clean(p, from, used))
+        bide__http_refuse(p, 400, "malformed trailer");
     p->body_total += p->body_size;
     p->framing += used - p->body_size;
     /* The end of a fixed body takes no byte. */

@@ -50,6 +50,7 @@ struct bide__http_parser {
     size_t body_size;
     uint64_t body_total;       /* found so far */
     uint64_t framing;          /* bytes of the body's framing so far */
+    char trailing;             /* in the trailers: the byte before; else 0 */
     unsigned fields_count;
     struct bide__http_field fields[BIDE__HTTP_HEADERS_MAX];
 };
