@@ -5,6 +5,7 @@
 #include "bare.h"
 #include "bench.h"
 #include "core.h"
+#include "opaque.h"
 
 #include <bide/bide.h>
 #include <stdlib.h>
@@ -43,33 +44,47 @@ static void compare(const char *name, bench_loop *ours, const char *bare_name, b
 
 /* ---- await_cold ---------------------------------------------------------------------------- */
 
-static long total; /* what the functions do is seen, so the compiler keeps them */
+static volatile long total; /* what the functions return is seen, so the compiler keeps them */
 
-/* A function that does next to nothing, and of which its callers know nothing. */
-static __attribute__((noinline)) long add(long a, long b)
-{
-    __asm__ volatile("" : "+r"(a), "+r"(b) : : "memory");
-    return a + b;
-}
 BIDE_ASYNC(long, add, long, long)
 
 static void await_add(void *arg, long n)
 {
+    long sum = 0;
+
     (void)arg;
     for (long i = 0; i < n; i++)
-        total += bide_await(bide_async(add, i, 1));
+        sum += bide_await(bide_async(add, i, 1));
+    total = sum;
+}
+
+/* In place: the future has an address, and its place in the tree. */
+static void await_add_in_place(void *arg, long n)
+{
+    long sum = 0;
+
+    (void)arg;
+    for (long i = 0; i < n; i++) {
+        bide_let f = bide_async(add, i, 1);
+        sum += bide_await(&f);
+    }
+    total = sum;
 }
 
 static void call_add(void *arg, long n)
 {
+    long sum = 0;
+
     (void)arg;
     for (long i = 0; i < n; i++)
-        total += add(i, 1);
+        sum += add(i, 1);
+    total = sum;
 }
 
 void bench_await_cold(void)
 {
     compare("await_cold", await_add, "bare_call", call_add, 2, 2);
+    compare("await_cold_pointer", await_add_in_place, "bare_call", call_add, 0, 0);
 }
 
 /* ---- yield --------------------------------------------------------------------------------- */
@@ -94,10 +109,6 @@ void bench_yield(void)
 
 /* ---- spawn_join ---------------------------------------------------------------------------- */
 
-static __attribute__((noinline)) void nothing(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
 BIDE_ASYNC_VOID(nothing)
 
 static void spawn_nothings(void *arg, long n)
@@ -120,9 +131,10 @@ struct callback {
 
 static struct callback *free_callbacks;
 
-static __attribute__((noinline)) void call_back(struct callback *self)
+static void call_nothing(struct callback *self)
 {
-    __asm__ volatile("" : : "r"(self) : "memory");
+    (void)self;
+    nothing();
 }
 
 static void queue_callbacks(void *arg, long n)
@@ -136,7 +148,7 @@ static void queue_callbacks(void *arg, long n)
                 free_callbacks = c->next;
             else if (!(c = malloc(sizeof(*c))))
                 abort();
-            *c = (struct callback){ .call = call_back };
+            *c = (struct callback){ .call = call_nothing };
             *last = c;
             last = &c->next;
         }
@@ -159,20 +171,26 @@ void bench_spawn_join(void)
 
 static void join_adds(void *arg, long n)
 {
+    long sum = 0;
+
     (void)arg;
     for (long i = 0; i < n; i++) {
         bide_let a = bide_async(add, i, 1);
         bide_let b = bide_async(add, i, 2);
         bide_join(&a, &b);
-        total += a.value + b.value;
+        sum += a.value + b.value;
     }
+    total = sum;
 }
 
 static void call_adds(void *arg, long n)
 {
+    long sum = 0;
+
     (void)arg;
     for (long i = 0; i < n; i++)
-        total += add(i, 1) + add(i, 2);
+        sum += add(i, 1) + add(i, 2);
+    total = sum;
 }
 
 void bench_join2(void)

@@ -16,6 +16,10 @@
 enum { ROUNDS = 5, ROUNDS_QUICK = 2, CONNECTIONS = 64, USERS = 10000 };
 enum { URING, EPOLL, NGINX, SERVERS };
 
+#ifndef USER_SERVICE
+#define USER_SERVICE "user-service" /* not built with this: in the PATH, perhaps */
+#endif
+
 /* A server that stays up during all rounds; they are idle while another one is measured. */
 struct server {
     const char *name;
