@@ -1,0 +1,104 @@
+/*
+ * fiber.h - for tests whose body runs inside a runtime. Linked with the static library: they may
+ * look at the worker's internals.
+ *
+ *     FIBER_TEST(sleeps)
+ *     {
+ *             CHECK_EQ(bide_sleep(BIDE_MS), 0);
+ *     }
+ *
+ * After the body nothing may be left: no fiber, timer, operation, task or descriptor.
+ */
+#ifndef TEST_FIBER_H
+#define TEST_FIBER_H
+
+#include "test.h"
+
+#include "core/internal.h"
+
+#include <dirent.h>
+
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
+#ifdef BIDE__ASAN
+enum { UNDER_ASAN = 1 };
+#else
+enum { UNDER_ASAN = 0 };
+#endif
+
+/* Are loops to be short? Under ASan, valgrind or an emulator they are. */
+static inline bool test_small(void)
+{
+    return UNDER_ASAN || RUNNING_ON_VALGRIND || getenv("BIDE_TEST_SMALL");
+}
+
+#define FIBER_TEST(name)                                  \
+    static void name##_body(void);                        \
+    BIDE_ASYNC_VOID(name##_body)                          \
+    static void name##_fiber(void)                        \
+    {                                                     \
+        name##_body();                                    \
+        check_quiet();                                    \
+    }                                                     \
+    BIDE_ASYNC_VOID(name##_fiber)                         \
+    TEST(name)                                            \
+    {                                                     \
+        int before = open_descriptors();                  \
+        bide_let main_future = bide_async(name##_fiber);  \
+        bide_run(&main_future);                           \
+        CHECK_EQ(bide_error(&main_future), 0);            \
+        CHECK_EQ(bide_state(&main_future), BIDE_DONE);    \
+        CHECK_EQ(open_descriptors(), before);             \
+    }                                                     \
+    static void name##_body(void)
+
+static inline int open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int count = 0;
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* Nothing is left but the calling fiber, which is the main one. */
+static inline void check_quiet(void)
+{
+    struct bide__worker *w = bide__worker();
+    struct bide_stats stats;
+    CHECK(w && bide__self.fiber == &w->root);
+    CHECK_EQ(bide_get_stats(&stats), 0);
+    CHECK_EQ(stats.fibers, 0);
+    CHECK_EQ(w->wheel.count, 0);
+    CHECK_EQ(w->operations_pending, 0);
+    CHECK(bide__list_empty(&w->ready));
+    CHECK(bide__list_empty(&w->cancelling));
+    CHECK(bide__list_empty(&w->signals));
+    CHECK_EQ(w->root.cancelled, 0);
+    CHECK(!w->root.leaf && !w->root.lazy);
+    CHECK_EQ(bide_deadline(), BIDE_FOREVER);
+}
+
+/* Let the others run until they wait, and what they wait for reach the reactor. */
+static inline void settle(void)
+{
+    for (int i = 0; i < 3; i++) {
+        bide_shield()
+            bide_sleep(BIDE_MS / 2);
+    }
+}
+
+static inline struct bide_stats stats_now(void)
+{
+    struct bide_stats stats = { 0 };
+    bide_get_stats(&stats);
+    return stats;
+}
+
+#endif
