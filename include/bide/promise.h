@@ -4,16 +4,17 @@
  *     static void on_reply(void *user, int status) { bide_resolve((reply_promise *)user, status); }
  *
  *     BIDE_PROMISE(int) reply;
- *     bide_promise_init(&reply, NULL);
+ *     bide_promise_init(&reply);
  *     library_send(request, on_reply, &reply);
  *     int status = bide_await(&reply);
  *
  * A promise is a future: await it, join it, race it, always by pointer. It may be resolved before
  * it is awaited, from the same worker or from any other thread.
  *
- * When its waiting is cancelled (a race lost, a deadline), the promise's on_cancel hook is called,
- * on the worker: it must stop the library from resolving later, or see to it that the promise
- * outlives that. Without a hook the promise must outlive every bide_resolve that may come.
+ * When its waiting is cancelled (a race lost, a deadline), even before it began (whoever was to
+ * wait was cancelled already), the promise's on_cancel hook is called, on the worker: it must
+ * stop the library from resolving later, or see to it that the promise outlives that. Without a
+ * hook the promise must outlive every bide_resolve that may come.
  */
 #ifndef BIDE_PROMISE_H
 #define BIDE_PROMISE_H

@@ -43,6 +43,10 @@ int bide__value_error(const struct bide_future *f)
 
 void bide__fail(struct bide_future *f, int error)
 {
+    if (f->type->leaf == &bide__promise_ops && !bide__promise_abandon(f)) {
+        f->state = BIDE_DONE;
+        return;
+    }
     f->state = BIDE_COLD;
     f->error = error;
     bide__write_errno(f, error);
@@ -166,7 +170,7 @@ void bide__await_slow(struct bide_future *f, const char *site)
 {
     if (f->state == BIDE_DONE)
         return;
-    if (f->flags & BIDE__STARTED && bide__self.fiber && f->group) {
+    if (f->flags & BIDE__STARTED && bide__self.fiber) {
         await_started(f);
         return;
     }

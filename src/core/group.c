@@ -116,6 +116,7 @@ void bide__child_ended(struct bide_future *f)
     bool done = f->state == BIDE_DONE;
     int error = f->error ? f->error : done ? bide__value_error(f) : 0;
     bide__list_remove(&f->sibling);
+    f->group = NULL; /* it may be driven again, where there is no group */
     g->pending--;
     if (done && !g->winner)
         g->winner = f;
@@ -127,7 +128,7 @@ void bide__child_ended(struct bide_future *f)
         free_copy(f);
     bool enough = (g->policy & POLICY_FIRST_DONE && (done || g->unbegun)) ||
                   (g->policy & POLICY_FIRST_ERROR && error);
-    if (enough && g->pending && g->fiber)
+    if (enough && g->pending && g->fiber && !g->cancelled)
         bide__cancel_group(g, BIDE__CANCELLED);
     if (BIDE__UNLIKELY(!bide__list_empty(&g->awaiters)))
         wake_awaiters(g);

@@ -181,6 +181,9 @@ void bide__timer_clear(struct bide__wheel *wheel, struct bide__timer *timer);
 void bide__wheel_fire(struct bide__wheel *wheel, bide_time now);
 bide_time bide__wheel_next(const struct bide__wheel *wheel);
 
+/* ---- promise.c ---- */
+bool bide__promise_abandon(struct bide_future *f);
+
 /* ---- offload.c ---- */
 int bide__pool_submit(struct bide__worker *w, struct bide__job *job);
 bool bide__pool_withdraw(struct bide__worker *w, struct bide__job *job);

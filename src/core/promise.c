@@ -10,6 +10,7 @@
 #include "core/internal.h"
 
 #include <errno.h>
+#include <sched.h>
 
 enum { WAITING = 1, CLAIMED = 2, RESOLVED = 4, CANCELLED = 8 };
 
@@ -56,6 +57,11 @@ static enum bide_leaf_start promise_start(struct bide_future *f)
     struct bide__promise *p = promise_of(f);
     p->worker = bide__worker();
     int before = __atomic_fetch_or(&p->phase, WAITING, __ATOMIC_ACQ_REL);
+    if (before & CANCELLED) { /* it was abandoned: nobody will resolve it */
+        f->error = -ECANCELED;
+        bide__write_errno(f, -ECANCELED);
+        return BIDE_LEAF_DONE;
+    }
     return before & RESOLVED ? BIDE_LEAF_DONE : BIDE_LEAF_PENDING;
 }
 
@@ -72,6 +78,28 @@ static void promise_cancel(struct bide_future *f)
     if (p->on_cancel)
         p->on_cancel(p->user);
     bide_leaf_fail(f, bide_leaf_reason(f));
+}
+
+/* f is to end without having been waited for. Whoever would resolve it is told, as when a waiting is
+ * cancelled. False: it is resolved already, and keeps its value. */
+bool bide__promise_abandon(struct bide_future *f)
+{
+    struct bide__promise *p = promise_of(f);
+    int before = __atomic_load_n(&p->phase, __ATOMIC_ACQUIRE);
+    for (;;) {
+        if (before & (RESOLVED | CANCELLED))
+            return before & CANCELLED;
+        if (before & CLAIMED) { /* another thread is writing the value */
+            sched_yield();
+            before = __atomic_load_n(&p->phase, __ATOMIC_ACQUIRE);
+        } else if (__atomic_compare_exchange_n(&p->phase, &before, before | CLAIMED | CANCELLED,
+                                               false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            break;
+        }
+    }
+    if (p->on_cancel)
+        p->on_cancel(p->user);
+    return true;
 }
 
 const struct bide_leaf_ops bide__promise_ops = { promise_start, promise_cancel, NULL };
