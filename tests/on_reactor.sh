@@ -1,0 +1,15 @@
+#!/bin/sh
+# on_reactor.sh REACTOR HAVE_URING COMMAND... - runs a test on one reactor, or skips it (77) where
+# the kernel has no io_uring. REACTOR auto leaves the choice to bide. TEST_WRAPPER, if set, is a
+# command to run it under, such as valgrind.
+reactor=$1 have_uring=$2
+shift 2
+unset BIDE_REACTOR
+if [ "$reactor" = uring ] && ! "$have_uring"; then
+    echo "skipped: no io_uring here"
+    exit 77
+fi
+if [ "$reactor" != auto ]; then
+    export BIDE_REACTOR="$reactor"
+fi
+exec $TEST_WRAPPER "$@"
