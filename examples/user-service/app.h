@@ -49,13 +49,11 @@ BIDE_SUSPENDS int answer_database_error(struct bide_http_response *res, int erro
  * seed - make sure that the database is this program's, sound, and filled.
  *
  * Fills an empty one, showing how far it is; all or nothing. Returns 0, or an error after having
- * said on stderr what is wrong; -ECANCELED when a signal ended it.
+ * said on stderr what is wrong; -ECANCELED when it was cancelled.
  */
 BIDE_SUSPENDS int seed(struct app *app);
 
-/* Until SIGINT or SIGTERM. Returns the signal, or -ECANCELED and the like. */
-BIDE_SUSPENDS int wait_for_signal(void);
-
-BIDE_ASYNC(int, wait_for_signal)
+/* Say on stderr, in one line, why the database file cannot be used. */
+void say_unusable(const struct app *app, int error);
 
 #endif

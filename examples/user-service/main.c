@@ -7,37 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int wait_for_signal(void)
-{
-    bide_let interrupt = bide_async(bide_signal, SIGINT);
-    bide_let terminate = bide_async(bide_signal, SIGTERM);
-    int first = bide_race(&interrupt, &terminate);
-
-    if (first < 0)
-        return first;
-    return first == 0 ? interrupt.value : terminate.value;
-}
-
-/* Stops the server at the first signal. At a second SIGINT somebody is out of patience. */
-static int stop_on_signal(struct app *app)
-{
-    struct bide_http_stats stats;
-    int number = wait_for_signal();
-
-    if (number < 0)
-        return number;
-    bide_http_get_stats(app->server, &stats);
-    printf("stopping: %llu open connections may finish what they are at\n",
-           (unsigned long long)(stats.open - stats.idle));
-    fflush(stdout);
-    bide_http_stop(app->server);
-    number = bide_signal(SIGINT);
-    if (number == SIGINT)
-        _exit(128 + SIGINT);
-    return number;
-}
-BIDE_ASYNC(int, stop_on_signal, struct app *)
-
 static void say_hello(const struct app *app)
 {
     const char *host = app->options.http.host;
@@ -72,38 +41,65 @@ static int listen_and_serve(struct app *app)
         return r;
     }
     say_hello(app);
-    bide_let serving = bide_async(bide_http_serve, app->server);
-    r = bide_race(&serving, bide_async(stop_on_signal, app));
-    if (r >= 0)
-        r = serving.value;
-    if (r < 0)
+    r = bide_http_serve(app->server);
+    if (r < 0 && r != -ECANCELED)
         fprintf(stderr, "user-service: %s\n", strerror(-r));
     bide_http_free(app->server);
     return r;
 }
 
-/* Returns the program's exit status. */
 static int run(struct app *app)
 {
     const struct bide_sqlite_options options = {
-        .busy = app->options.busy ? app->options.busy : -1
+        .in_place = app->options.in_place ? app->options.in_place : -1,
+        .busy = app->options.busy ? app->options.busy : -1,
     };
     int r = bide_sqlite_open(app->options.db, &options, &app->db);
 
     if (r < 0) {
-        fprintf(stderr, "user-service: cannot open %s: %s\n", app->options.db,
-                bide_sqlite_message());
-        return 1;
+        say_unusable(app, r);
+        return r;
     }
     r = seed(app);
-    if (r == -ECANCELED) /* by a signal, as one stops a service */
-        r = 0;
-    else if (r == 0)
+    if (r == 0)
         r = listen_and_serve(app);
     bide_sqlite_close(app->db);
-    return r < 0;
+    return r;
 }
 BIDE_ASYNC(int, run, struct app *)
+
+/*
+ * The first SIGINT or SIGTERM cancels the service, wherever it is: a filling is undone, a server
+ * stops accepting and finishes what is in flight. At a second SIGINT somebody is out of patience.
+ */
+static int stop_on_signal(struct run_future *service)
+{
+    int r = bide_race(bide_async(bide_signal, SIGINT), bide_async(bide_signal, SIGTERM));
+
+    if (r < 0)
+        return r;
+    printf("stopping\n");
+    fflush(stdout);
+    bide_cancel(service);
+    r = bide_signal(SIGINT);
+    if (r == SIGINT)
+        _exit(128 + SIGINT);
+    return r;
+}
+BIDE_ASYNC(int, stop_on_signal, struct run_future *)
+
+/* Returns the program's exit status. */
+static int run_until_signal(struct app *app)
+{
+    bide_let service = bide_async(run, app);
+    bide_let stop = bide_async(stop_on_signal, &service);
+    int r = bide_race(&stop, &service);
+
+    if (r < 0)
+        return 1;
+    return service.value < 0 && service.value != -ECANCELED;
+}
+BIDE_ASYNC(int, run_until_signal, struct app *)
 
 int main(int argc, char **argv)
 {
@@ -112,10 +108,10 @@ int main(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    bide_let service = bide_async(run, &app);
-    status = bide_run(&service);
-    if (bide_error(&service) < 0) {
-        fprintf(stderr, "user-service: cannot start: %s\n", strerror(-bide_error(&service)));
+    bide_let all = bide_async(run_until_signal, &app);
+    status = bide_run(&all);
+    if (bide_error(&all) < 0) {
+        fprintf(stderr, "user-service: cannot start: %s\n", strerror(-bide_error(&all)));
         return 1;
     }
     return status;

@@ -24,6 +24,8 @@ static const char help[] =
     "  --header-timeout T    for the head of a request (60s)\n"
     "  --body-timeout T      between two parts of a body (60s)\n"
     "  --send-timeout T      between two parts of an answer (60s)\n"
+    "  --in-place T          how long a query may keep the worker before it goes to a thread\n"
+    "                        (250us); 0: every query goes to one\n"
     "  --busy-timeout T      for a lock that another program holds on the database (2s)\n"
     "  --head-max BYTES      of a request's head (32768)\n"
     "  --body-max BYTES      of a request's body (65536)\n"
@@ -134,6 +136,7 @@ int options_parse(int argc, char **argv, struct options *options)
     *options = (struct options){
         .db = "users.db",
         .users = 10000,
+        .in_place = 250 * BIDE_US,
         .busy = 2 * BIDE_S,
         .http = { .host = "127.0.0.1", .port = 8080, .grace = 10 * BIDE_S, .body_max = 65536 },
     };
@@ -152,6 +155,7 @@ int options_parse(int argc, char **argv, struct options *options)
         { "header-timeout", TIME, &http->header_timeout },
         { "body-timeout", TIME, &http->body_timeout },
         { "send-timeout", TIME, &http->send_timeout },
+        { "in-place", TIME, &options->in_place },
         { "busy-timeout", TIME, &options->busy },
         { "head-max", SIZE, &http->head_max },
         { "body-max", SIZE, &http->body_max },

@@ -10,6 +10,7 @@ struct options {
     int64_t users;            /* how many to make on the first start */
     bide_time latency_user;   /* slept before the query, as if the database were far away */
     bide_time latency_posts;
+    bide_time in_place;       /* how long a query may keep the worker; 0: not at all */
     bide_time busy;           /* how long a lock on the database is waited for */
     struct bide_http_options http;
 };

@@ -3,7 +3,7 @@
  *
  * All of it is one transaction, so that a program that is killed meanwhile leaves an empty
  * database, which the next start fills. While the writer thread inserts, a fiber shows how
- * far it is, and a third one waits for Ctrl-C: a race of three.
+ * far it is: a race that the filling wins.
  */
 #include "app.h"
 
@@ -68,7 +68,7 @@ static int add_posts(struct bide_sqlite_tx *tx, int64_t id)
 
     for (int64_t n = id * POSTS_EACH; r == 0 && n < (id + 1) * POSTS_EACH; n++) {
         snprintf(title, sizeof(title), "%s %s", PICK(openings, n), PICK(things, n / 2));
-        snprintf(body, sizeof(body), "%s %s", PICK(remarks, n), PICK(remarks, n + 1 + n / 7));
+        snprintf(body, sizeof(body), "%s %s", PICK(remarks, n), PICK(remarks, n / 7 + 3 * n + 1));
         r = bide_sqlite_do(tx, NULL, "INSERT INTO posts(user_id, title, body) VALUES(?, ?, ?)", id,
                            title, body);
     }
@@ -153,20 +153,17 @@ static int fill_and_show(struct app *app)
            filling.users, POSTS_EACH);
     fflush(stdout);
     bide_let work = bide_async(fill_database, app, &filling);
-    int first = bide_race(&work, bide_async(show_progress, &filling), bide_async(wait_for_signal));
+    int first = bide_race(&work, bide_async(show_progress, &filling));
     if (terminal && first == 0 && work.value == 0)
         draw_bar(&filling);
     if (terminal)
         putchar('\n');
-    if (first < 0)
+    if (first < 0) {
+        printf("nothing was filled\n");
         return first;
-    if (work.value == -ECANCELED) {
-        printf("stopped: nothing was filled\n");
-        return work.value;
     }
     if (work.value < 0) {
-        fprintf(stderr, "user-service: cannot fill %s: %s\n", app->options.db,
-                bide_sqlite_message());
+        say_unusable(app, work.value);
         return work.value;
     }
     printf("filled in %.1f s\n", (double)(bide_now() - began) / (double)BIDE_S);
@@ -202,6 +199,17 @@ static int check_pages(struct app *app)
     return r;
 }
 
+void say_unusable(const struct app *app, int error)
+{
+    const char *path = app->options.db, *message = bide_sqlite_message();
+
+    if (error == -EBADMSG)
+        fprintf(stderr, "user-service: %s is corrupt\n", path);
+    else
+        fprintf(stderr, "user-service: cannot use %s: %s\n", path,
+                *message ? message : strerror(-error));
+}
+
 int seed(struct app *app)
 {
     const char *path = app->options.db;
@@ -218,9 +226,7 @@ int seed(struct app *app)
     }
     if (r == 0)
         r = check_pages(app);
-    if (r == -EBADMSG)
-        fprintf(stderr, "user-service: %s is corrupt\n", path);
-    else if (r < 0 && r != -ECANCELED)
-        fprintf(stderr, "user-service: cannot read %s: %s\n", path, bide_sqlite_message());
+    if (r < 0 && r != -ECANCELED)
+        say_unusable(app, r);
     return r;
 }

@@ -97,6 +97,8 @@ int bide__sqlite_fail(struct bide__sqlite_conn *conn, int code)
     sqlite3 *handle = conn ? conn->handle : NULL;
     int error = to_errno(handle, code);
 
+    if ((code & 0xff) == SQLITE_CANTOPEN)
+        return bide__sqlite_say(error, "%s", strerror(-error));
     if (handle && (sqlite3_errcode(handle) & 0xff) == (code & 0xff))
         return bide__sqlite_say(error, "%s", sqlite3_errmsg(handle));
     return bide__sqlite_say(error, "%s", sqlite3_errstr(code));
