@@ -65,9 +65,10 @@ struct bide_scope_options {
  *                    that failed (an int or ssize_t value below 0, or one that could not
  *                    begin), or -ECANCELED / -ETIMEDOUT when the caller was cancelled.
  *                    The scope is then empty and may be used again; inside BIDE_SCOPE too.
- * bide_scope_cancel  cancels all children; later spawns into it return -ECANCELED.
+ * bide_scope_cancel  cancels all children; later spawns into it return -ECANCELED, until it has
+ *                    been waited for.
  */
-#define bide_scope_init(scope, options) ((void)bide__scope_enter(scope, options, BIDE__SITE))
+#define bide_scope_init(scope, options) bide__scope_init(scope, options, BIDE__SITE)
 BIDE_SUSPENDS BIDE_API int bide_scope_wait(struct bide_scope *scope);
 BIDE_API void bide_scope_cancel(struct bide_scope *scope);
 
@@ -123,6 +124,8 @@ BIDE_API struct bide_scope *bide__scope_enter(struct bide_scope *scope,
                                               const struct bide_scope_options *options,
                                               const char *site)
     __attribute__((returns_nonnull));
+BIDE_API void bide__scope_init(struct bide_scope *scope, const struct bide_scope_options *options,
+                               const char *site);
 BIDE_API void bide__scope_leave(struct bide_scope *scope);
 BIDE_API struct bide_future *bide__shield_enter(void) __attribute__((returns_nonnull));
 BIDE_API void bide__shield_leave(struct bide_future **shielded);

@@ -52,6 +52,8 @@ bool bide__group_add(struct bide__group *g, struct bide_future *f)
     f->shield = 0;
     f->error = 0;
     g->pending++;
+    if (g->fiber)
+        g->fiber->worker->stats.tasks++;
     bide__list_push(&g->children, &f->sibling);
     bide__list_init(&f->ready);
     int why = (f->flags | g->cancelled) & WHY;
@@ -118,6 +120,8 @@ void bide__child_ended(struct bide_future *f)
     bide__list_remove(&f->sibling);
     f->group = NULL; /* it may be driven again, where there is no group */
     g->pending--;
+    if (g->fiber)
+        g->fiber->worker->stats.tasks--;
     if (done && !g->winner)
         g->winner = f;
     if (error && !g->error)

@@ -141,7 +141,8 @@ void bide__begin_leaf(struct bide_future *f, struct bide__fiber *fiber);
 int bide__value_error(const struct bide_future *f);
 
 /* ---- group.c ---- */
-enum { POLICY_ALL, POLICY_FIRST_DONE = 1, POLICY_FIRST_ERROR = 2, POLICY_SCOPE = 4 };
+enum { POLICY_ALL, POLICY_FIRST_DONE = 1, POLICY_FIRST_ERROR = 2, POLICY_SCOPE = 4,
+       POLICY_BY_HAND = 8 };
 
 /* What bide_spawn makes of a future. */
 struct bide__spawned {

@@ -13,35 +13,53 @@ struct bide_scope *bide__scope_enter(struct bide_scope *scope,
     return scope;
 }
 
-/* A scope that was opened outside a runtime gets one for the time of its wait. */
-static int wait_outside(struct bide__group *g)
+void bide__scope_init(struct bide_scope *scope, const struct bide_scope_options *options,
+                      const char *site)
 {
-    struct bide__list children;
-    bide__list_init(&children);
-    bide__list_splice(&children, &g->children);
-    size_t count = g->pending;
-    struct bide__group inner;
-    bide__group_open(&inner, bide__self.fiber, g->policy, g->site);
-    inner.pending = count;
-    for (struct bide__list *link; (link = bide__list_pop(&children));) {
-        struct bide_future *f = bide__container(link, struct bide_future, sibling);
-        f->group = &inner;
-        bide__list_push(&inner.children, link);
+    bide__scope_enter(scope, options, site)->group.policy |= POLICY_BY_HAND;
+}
+
+/* Its children are over: as if it had just been opened. One by hand may go out of use now. */
+static int renew(struct bide__group *g)
+{
+    struct bide__fiber *fiber = g->fiber;
+    int error = g->error;
+    g->error = 0;
+    g->cancelled = fiber && fiber->marked ? (uint8_t)bide__seen_from(g->frame, fiber) : 0;
+    if (fiber && g->policy & POLICY_BY_HAND) {
+        bide__group_close(g);
+        bide__list_init(&g->open);
+        bide__list_init(&g->cancelling);
     }
+    return error;
+}
+
+/* A scope that was opened outside a runtime gets one for the time of its wait. */
+static int wait_outside(struct bide_scope *scope)
+{
+    struct bide__group *g = &scope->group;
+    struct bide__fiber *fiber = bide__self.fiber;
+    struct bide_future *frame = g->frame;
+    g->fiber = fiber;
+    fiber->worker->stats.tasks += g->pending;
+    g->frame = bide__self.current;
+    bide__list_push(&fiber->groups, &g->open);
     /* A child that ends at once may end others, so each step takes the list as it is then. */
-    for (; count > 0 && !bide__list_empty(&inner.children); count--) {
-        struct bide__list *link = bide__list_pop(&inner.children);
-        bide__list_push(&inner.children, link);
+    for (size_t n = g->pending; n > 0 && !bide__list_empty(&g->children); n--) {
+        struct bide__list *link = bide__list_pop(&g->children);
+        bide__list_push(&g->children, link);
         struct bide_future *f = bide__container(link, struct bide_future, sibling);
         if (f->flags & BIDE__QUEUED && bide__list_empty(&f->ready))
-            bide__group_enqueue(&inner, f);
+            bide__group_enqueue(g, f);
     }
-    bide__group_wait(&inner);
-    bide__group_close(&inner);
-    g->pending = 0;
-    return inner.error;
+    int error = bide_scope_wait(scope);
+    bide__group_close(g);
+    bide__list_init(&g->open);
+    g->fiber = NULL;
+    g->frame = frame;
+    return error;
 }
-BIDE_ASYNC(int, wait_outside, struct bide__group *)
+BIDE_ASYNC(int, wait_outside, struct bide_scope *)
 
 /* No runtime could be made: the children end without beginning. */
 static void drop_children(struct bide__group *g, int error)
@@ -59,17 +77,18 @@ int bide_scope_wait(struct bide_scope *scope)
     struct bide__group *g = &scope->group;
     if (!g->fiber) {
         if (!g->pending)
-            return 0;
-        bide_let run = bide_async(wait_outside, g);
+            return renew(g);
+        bide_let run = bide_async(wait_outside, scope);
         int error = bide_run(&run);
         if (bide_error(&run))
             drop_children(g, error);
         return error;
     }
+    if (g->fiber != bide__self.fiber)
+        bide__panic("bide_scope_wait: the scope opened at %s belongs to another task", g->site);
     bide__group_wait(g);
-    int error = g->error ? g->error : bide__why(g->fiber->cancelled);
-    g->error = 0;
-    return error;
+    int error = renew(g);
+    return error ? error : bide__why(g->fiber->cancelled);
 }
 
 void bide__scope_leave(struct bide_scope *scope)
@@ -111,6 +130,8 @@ int bide__spawn_error(const struct bide_scope *scope)
 
 static void begin_child(struct bide__group *g, struct bide_future *f)
 {
+    if (g->fiber && bide__list_empty(&g->open)) /* by hand, and used again */
+        bide__list_push(&g->fiber->groups, &g->open);
     if (bide__group_add(g, f) && g->fiber) {
         g->fiber->worker->stats.spawned++;
         bide__group_enqueue(g, f);
