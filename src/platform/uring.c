@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SQ_ENTRIES = 512, CQ_ENTRIES = 4096 };
+enum { SQ_ENTRIES = 512, CQ_ENTRIES = 4096, BATCH = 128, AHEAD = 2 };
 enum { TAG_NONE = 0, TAG_WAKE = 1 }; /* user_data that is no bide_io */
 enum { STAGE_OPERATION, STAGE_POLL };
 
@@ -248,26 +248,35 @@ static void arm_wake(struct uring_reactor *r)
     io_uring_sqe_set_data64(sqe, TAG_WAKE);
 }
 
-static unsigned reap(struct uring_reactor *r)
+/* The futures that complete next lie on many stacks: fetched before their turn comes. */
+static void prefetch(const struct io_uring_cqe *cqe)
 {
-    struct io_uring_cqe *cqe;
-    unsigned head, count = 0;
-    io_uring_for_each_cqe(&r->ring, head, cqe) {
-        /* Copied first: completing may submit, and that may make room for new completions. */
-        uint64_t data = cqe->user_data;
-        int result = cqe->res;
-        uint32_t flags = cqe->flags;
-        count++;
-        if (data == TAG_WAKE) {
+    const char *io = (const char *)(uintptr_t)cqe->user_data;
+    __builtin_prefetch(io - sizeof(struct bide_future), 1);
+    __builtin_prefetch(io, 1);
+    __builtin_prefetch(io + 64, 1);
+}
+
+/* Complete what has ended, up to a batch: what it makes ready runs while it is still cached. */
+static void reap(struct uring_reactor *r)
+{
+    struct io_uring_cq *cq = &r->ring.cq;
+    unsigned head = *cq->khead, tail = io_uring_smp_load_acquire(cq->ktail);
+    if (tail - head > BATCH)
+        tail = head + BATCH;
+    for (; head != tail; head++) {
+        const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
+        if (tail - head > AHEAD)
+            prefetch(&cq->cqes[(head + AHEAD) & cq->ring_mask]);
+        if (cqe->user_data == TAG_WAKE) {
             bide__kernel_drain_wake(&r->base);
-            if (!(flags & IORING_CQE_F_MORE))
+            if (!(cqe->flags & IORING_CQE_F_MORE))
                 arm_wake(r);
-        } else if (data != TAG_NONE) {
-            complete(r, (struct bide_io *)(uintptr_t)data, result, flags);
+        } else if (cqe->user_data != TAG_NONE) {
+            complete(r, (struct bide_io *)(uintptr_t)cqe->user_data, cqe->res, cqe->flags);
         }
     }
-    io_uring_cq_advance(&r->ring, count);
-    return count;
+    io_uring_smp_store_release(cq->khead, head);
 }
 
 static void push_backlog(struct uring_reactor *r)
@@ -288,7 +297,7 @@ static void uring_turn(struct bide__reactor *reactor, bide_time until)
     struct io_uring_cqe *cqe;
     if (!bide__list_empty(&r->backlog))
         push_backlog(r);
-    if (until == 0 || !bide__list_empty(&r->backlog)) {
+    if (until == 0 || !bide__list_empty(&r->backlog) || io_uring_cq_ready(&r->ring)) {
         unsigned kernel = IO_URING_READ_ONCE(*r->ring.sq.kflags);
         if (io_uring_sq_ready(&r->ring) || kernel & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
             io_uring_submit_and_get_events(&r->ring);
