@@ -8,7 +8,7 @@
 
 static void echo(int fd)
 {
-    char buffer[4096];
+    char buffer[512];
     ssize_t got;
 
     while ((got = bide_recv(fd, buffer, sizeof(buffer), 0)) > 0)
