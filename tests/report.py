@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""report.py DIRECTORY CONFIGURATION... - the end of `./dev check`.
+
+Reads what CTest wrote into DIRECTORY for each configuration, shows the output of what failed and
+closes with `N passed, N failed`. A build that failed counts as one failure, and so does a
+configuration without a result: nothing that did not run may pass.
+"""
+import pathlib
+import sys
+import xml.etree.ElementTree
+
+BUILD_ERRORS_MAX = 60
+
+
+def build_errors(log):
+    lines = log.read_text(errors="replace").splitlines()
+    errors = [line for line in lines if "error" in line or "FAILED" in line or "undefined" in line]
+    return "\n".join((errors or lines)[:BUILD_ERRORS_MAX])
+
+
+def main():
+    directory = pathlib.Path(sys.argv[1])
+    passed, skipped, failures = 0, [], []
+    for configuration in sys.argv[2:]:
+        report = directory / f"{configuration}.xml"
+        if (directory / f"{configuration}.failed").exists():
+            failures.append((f"{configuration}: build",
+                             build_errors(directory / f"{configuration}.log")))
+        if not report.exists():
+            failures.append((f"{configuration}: tests", "none has run"))
+            continue
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            name = f"{configuration}: {case.get('name')}"
+            skip = case.find("skipped")
+            if case.get("status") == "run":
+                passed += 1
+            elif skip is not None and "SKIP_RETURN_CODE" in (skip.get("message") or ""):
+                skipped.append(name)
+            else:
+                failures.append((name, case.findtext("system-out") or "it was not run"))
+    for name, output in failures:
+        print(f"\n==== FAILED {name}\n{output.rstrip()}")
+    print()
+    if skipped:
+        print(f"skipped {len(skipped)}: {', '.join(skipped)}")
+    for name, _ in failures:
+        print(f"failed {name}")
+    if not passed and not failures:
+        failures.append(("everything", "no test has run"))
+        print("no test has run")
+    print(f"{passed} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
