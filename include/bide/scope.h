@@ -110,15 +110,20 @@ BIDE_API int bide_cancelled(void);
 
 /*
  * bide_shield() { ... } - a block in which the caller is not cancelled, for clean-up that must
- * suspend. Futures driven in it are not reached by cancellation from outside either; a
- * bide_within inside it bounds it. On leaving, the cancellation counts again.
+ * suspend. Futures driven in it are not reached by cancellation from outside either, nor by
+ * deadlines; a bide_within inside it bounds it. On leaving, the cancellation counts again.
  */
 #define bide_shield()                                                                    \
-    for (struct bide_future *bide__shielded __attribute__((cleanup(bide__shield_leave))) = \
-             bide__shield_enter(), *bide__once = bide__shielded;                         \
+    for (struct bide__shield bide__shielded __attribute__((cleanup(bide__shield_leave))) = \
+             bide__shield_enter(), *bide__once = &bide__shielded;                        \
          bide__once; bide__once = NULL)
 
 /* ---- internal ----------------------------------------------------------------------------- */
+
+struct bide__shield {
+    struct bide_future *frame; /* NULL outside a runtime */
+    bide_time deadline;        /* the caller's, for afterwards */
+};
 
 BIDE_API struct bide_scope *bide__scope_enter(struct bide_scope *scope,
                                               const struct bide_scope_options *options,
@@ -127,8 +132,8 @@ BIDE_API struct bide_scope *bide__scope_enter(struct bide_scope *scope,
 BIDE_API void bide__scope_init(struct bide_scope *scope, const struct bide_scope_options *options,
                                const char *site);
 BIDE_API void bide__scope_leave(struct bide_scope *scope);
-BIDE_API struct bide_future *bide__shield_enter(void) __attribute__((returns_nonnull));
-BIDE_API void bide__shield_leave(struct bide_future **shielded);
+BIDE_API struct bide__shield bide__shield_enter(void);
+BIDE_API void bide__shield_leave(struct bide__shield *shield);
 BIDE_API void *bide__spawn_slot(struct bide_scope *scope, size_t size, const char *site);
 BIDE_API void bide__spawn(struct bide_scope *scope, void *slot);
 BIDE_API int bide__start(struct bide_future *f, const char *site);

@@ -50,7 +50,18 @@ static void queue_group(struct bide__worker *w, struct bide__group *g, int why)
         bide__list_push(&w->cancelling, &g->cancelling);
 }
 
-/* A mark was set in one of the futures on fiber's stack. */
+/* What reaches a group: a shield in the very future in which it was opened covers it only if it
+ * was opened under one. */
+static int seen_by_group(const struct bide__group *g, const struct bide__fiber *fiber)
+{
+    const struct bide_future *frame = g->frame;
+    if (!frame || (frame->shield && g->shielded))
+        return 0;
+    int why = frame->flags & WHY;
+    return frame == fiber->task ? why : why | bide__seen_from(frame->parent, fiber);
+}
+
+/* A mark was set in one of the futures on fiber's stack, or a shield among them has ended. */
 static void mark_changed(struct bide__fiber *fiber)
 {
     struct bide_future *current =
@@ -59,8 +70,7 @@ static void mark_changed(struct bide__fiber *fiber)
     fiber->cancelled = (uint8_t)bide__seen_from(current, fiber);
     for (struct bide__list *at = fiber->groups.next; at != &fiber->groups; at = at->next) {
         struct bide__group *g = bide__container(at, struct bide__group, open);
-        if (!g->shielded)
-            queue_group(fiber->worker, g, bide__seen_from(g->frame, fiber));
+        queue_group(fiber->worker, g, seen_by_group(g, fiber));
     }
     if (fiber->cancelled && fiber->leaf && fiber->leaf->state == BIDE_RUNNING)
         cancel_leaf(fiber->leaf, fiber->cancelled);
@@ -146,24 +156,28 @@ int bide_cancelled(void)
 
 /* ---- shields ---- */
 
-struct bide_future *bide__shield_enter(void)
+struct bide__shield bide__shield_enter(void)
 {
     struct bide_future *frame = bide__self.current;
-    static __thread struct bide_future none; /* outside a runtime nothing is cancelled */
-    if (!bide__self.fiber || !frame)
-        return &none;
-    /* What was seen so far may come from futures above: it is seen again on leaving. */
+    struct bide__fiber *fiber = bide__self.fiber;
+    if (!fiber || !frame) /* outside a runtime nothing is cancelled */
+        return (struct bide__shield){ 0 };
+    struct bide__shield shield = { .frame = frame, .deadline = fiber->deadline };
     frame->shield++;
-    bide__self.fiber->cancelled = 0;
-    return frame;
+    fiber->cancelled = 0;
+    fiber->deadline = BIDE_FOREVER;
+    return shield;
 }
 
-void bide__shield_leave(struct bide_future **shielded)
+void bide__shield_leave(struct bide__shield *shield)
 {
-    struct bide_future *frame = *shielded;
     struct bide__fiber *fiber = bide__self.fiber;
-    if (!fiber || !frame->shield)
+    if (!fiber || !shield->frame)
         return;
-    frame->shield--;
-    fiber->cancelled = (uint8_t)bide__seen_from(frame, fiber);
+    shield->frame->shield--;
+    fiber->deadline = shield->deadline;
+    if (fiber->marked) {
+        mark_changed(fiber);
+        drain(fiber->worker);
+    }
 }
