@@ -237,7 +237,8 @@ int bide__sqlite_lane_run(struct bide__sqlite_lane *lane, struct bide__sqlite_jo
     else
         reason = wait_suspended(lane, job);
 
-    if (job->result == -ECANCELED && reason < 0)
+    /* Interrupted, or disturbed while it waited for a lock. */
+    if (reason < 0 && (job->result == -ECANCELED || job->result == -EBUSY))
         return bide__sqlite_say(reason, "interrupted");
     if (job->result < 0)
         bide__sqlite_say(job->result, "%s", job->message);
