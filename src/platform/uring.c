@@ -251,10 +251,10 @@ static void arm_wake(struct uring_reactor *r)
 /* The futures that complete next lie on many stacks: fetched before their turn comes. */
 static void prefetch(const struct io_uring_cqe *cqe)
 {
-    const char *io = (const char *)(uintptr_t)cqe->user_data;
-    __builtin_prefetch(io - sizeof(struct bide_future), 1);
-    __builtin_prefetch(io, 1);
-    __builtin_prefetch(io + 64, 1);
+    uintptr_t io = (uintptr_t)cqe->user_data; /* or a tag: prefetching any address is harmless */
+    __builtin_prefetch((const void *)(io - sizeof(struct bide_future)), 1);
+    __builtin_prefetch((const void *)io, 1);
+    __builtin_prefetch((const void *)(io + 64), 1);
 }
 
 /* Complete what has ended, up to a batch: what it makes ready runs while it is still cached. */
