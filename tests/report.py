@@ -6,16 +6,24 @@ closes with `N passed, N failed`. A build that failed counts as one failure, and
 configuration without a result: nothing that did not run may pass.
 """
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree
 
+BUILD_ERROR = re.compile(r"error:|warning:|FAILED:|CMake Error|undefined reference")
 BUILD_ERRORS_MAX = 60
 
 
 def build_errors(log):
     lines = log.read_text(errors="replace").splitlines()
-    errors = [line for line in lines if "error" in line or "FAILED" in line or "undefined" in line]
-    return "\n".join((errors or lines)[:BUILD_ERRORS_MAX])
+    errors = [line for line in lines if BUILD_ERROR.search(line)] or lines[-BUILD_ERRORS_MAX:]
+    return "\n".join(errors[:BUILD_ERRORS_MAX])
+
+
+def endings(output):
+    """How each failed test ended, {name: "Timeout"}: only CTest's own output has it."""
+    text = output.read_text(errors="replace")
+    return dict(re.findall(r"^\s+\d+ - (\S+) \((.*)\)$", text, re.MULTILINE))
 
 
 def main():
@@ -29,6 +37,7 @@ def main():
         if not report.exists():
             failures.append((f"{configuration}: tests", "none has run"))
             continue
+        ending = endings(directory / f"{configuration}.out")
         for case in xml.etree.ElementTree.parse(report).iter("testcase"):
             name = f"{configuration}: {case.get('name')}"
             skip = case.find("skipped")
@@ -37,7 +46,8 @@ def main():
             elif skip is not None and "SKIP_RETURN_CODE" in (skip.get("message") or ""):
                 skipped.append(name)
             else:
-                failures.append((name, case.findtext("system-out") or "it was not run"))
+                why = ending.get(case.get("name"), "")
+                failures.append((f"{name} ({why})", case.findtext("system-out") or ""))
     for name, output in failures:
         print(f"\n==== FAILED {name}\n{output.rstrip()}")
     print()
