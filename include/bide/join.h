@@ -88,8 +88,9 @@ BIDE_API int bide__within(bide_time span, struct bide_future *f, const char *sit
 
 #define BIDE__ALL(call, array, n)                                                              \
     __extension__({                                                                            \
-        __auto_type bide__array = (array);                                                     \
-        call(&bide__array->future, (n), sizeof(*bide__array), BIDE__SITE);                      \
+        __auto_type bide__array = (array); /* may be NULL, when n is 0 */                      \
+        _Static_assert(offsetof(__typeof__(*bide__array), future) == 0, "not a future");       \
+        call((struct bide_future *)(void *)bide__array, (n), sizeof(*bide__array), BIDE__SITE); \
     })
 
 #define BIDE__NO_CHECK(x)

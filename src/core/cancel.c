@@ -35,10 +35,14 @@ static struct bide__fiber *fiber_of(const struct bide_future *f)
 
 static void cancel_leaf(struct bide_future *f, int why)
 {
+    struct bide__worker *w = bide__worker();
     bool asked = f->flags & WHY;
     f->flags |= (uint8_t)why;
-    if (!asked)
-        f->type->leaf->cancel(f);
+    if (asked)
+        return;
+    w->callbacks++;
+    f->type->leaf->cancel(f);
+    w->callbacks--;
 }
 
 static void queue_group(struct bide__worker *w, struct bide__group *g, int why)

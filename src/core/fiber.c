@@ -56,6 +56,9 @@ static bool hand_over(struct bide__fiber *fiber, struct bide_future *f)
 void bide__schedule(struct bide__fiber *fiber)
 {
     struct bide__worker *w = fiber->worker;
+    if (BIDE__UNLIKELY(w->callbacks))
+        bide__panic("%s: suspending inside a callback that must not (a cancel hook, a leaf's start)",
+                    bide_current_name());
     if (BIDE__UNLIKELY(fiber->lazy != NULL))
         bide__join_publish(fiber);
     for (;;) {
@@ -90,6 +93,8 @@ void bide__park(struct bide__fiber *fiber)
 
 void bide__give_way(struct bide__fiber *fiber)
 {
+    if (BIDE__UNLIKELY(fiber->lazy != NULL)) /* those that it brings run first, too */
+        bide__join_publish(fiber);
     bide__list_push(&fiber->worker->ready, &fiber->resume.ready);
     bide__schedule(fiber);
 }

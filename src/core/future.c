@@ -52,13 +52,12 @@ void bide__fail(struct bide_future *f, int error)
     bide__write_errno(f, error);
 }
 
-void bide__check_cold(const struct bide_future *f, const char *verb, const char *site)
+/* True: it is cold. False: it is done, and there is nothing to drive. */
+bool bide__check_cold(const struct bide_future *f, const char *verb, const char *site)
 {
     if (f->state == BIDE_RUNNING || f->flags & BIDE__QUEUED)
         bide__panic("%s: %s of future %s, which is running already", site, verb, f->type->name);
-    if (f->state == BIDE_DONE)
-        bide__panic("%s: %s of future %s, which is done: keep a cold copy to run it again", site,
-                    verb, f->type->name);
+    return f->state == BIDE_COLD;
 }
 
 /* ---- leaves ---- */

@@ -49,19 +49,20 @@ void bide__group_close(struct bide__group *g)
 bool bide__group_add(struct bide__group *g, struct bide_future *f)
 {
     f->group = g;
-    f->shield = 0;
-    f->error = 0;
     g->pending++;
     if (g->fiber)
         g->fiber->worker->stats.tasks++;
     bide__list_push(&g->children, &f->sibling);
     bide__list_init(&f->ready);
     int why = (f->flags | g->cancelled) & WHY;
-    if (BIDE__UNLIKELY(why)) {
-        bide__fail(f, bide__why(why));
+    if (BIDE__UNLIKELY(why || f->state != BIDE_COLD)) {
+        if (f->state == BIDE_COLD)
+            bide__fail(f, bide__why(why));
         bide__child_ended(f);
         return false;
     }
+    f->shield = 0;
+    f->error = 0;
     f->flags |= BIDE__QUEUED;
     return true;
 }
@@ -132,7 +133,7 @@ void bide__child_ended(struct bide_future *f)
         free_copy(f);
     bool enough = (g->policy & POLICY_FIRST_DONE && (done || g->unbegun)) ||
                   (g->policy & POLICY_FIRST_ERROR && error);
-    if (enough && g->pending && g->fiber && !g->cancelled)
+    if (enough && g->fiber && !g->cancelled)
         bide__cancel_group(g, BIDE__CANCELLED);
     if (BIDE__UNLIKELY(!bide__list_empty(&g->awaiters)))
         wake_awaiters(g);

@@ -67,6 +67,7 @@ struct bide__wheel {
 
 struct bide__worker {
     struct bide__list ready;   /* bide_future.ready: cold futures and fibers' resumes */
+    int callbacks;             /* under way: leaves' hooks and the like, which must not suspend */
     int until_poll;            /* switches until the reactor is looked at */
     int budget;                /* operations that may complete at once until the fiber yields */
     struct bide__list idle;    /* runners, most recently used first */
@@ -136,7 +137,7 @@ static inline void bide__wake(struct bide__fiber *fiber)
 int bide__why(int bits); /* WHY bits to -errno, or 0 */
 void bide__fail(struct bide_future *f, int error); /* it ended without having begun */
 void bide__write_errno(struct bide_future *f, int error);
-void bide__check_cold(const struct bide_future *f, const char *verb, const char *site);
+bool bide__check_cold(const struct bide_future *f, const char *verb, const char *site);
 void bide__begin_leaf(struct bide_future *f, struct bide__fiber *fiber);
 int bide__value_error(const struct bide_future *f);
 

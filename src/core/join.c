@@ -34,8 +34,10 @@ static const char *verb(const struct many *m)
 /* Leaves begin and functions queue, from the i-th member on. */
 static void begin_from(struct bide__group *g, const struct many *m, size_t i)
 {
-    for (size_t at = i; at < m->n; at++)
+    for (size_t at = i; at < m->n; at++) {
+        bide__check_cold(member(m, at), verb(m), m->site); /* since checked, others ran */
         bide__group_add(g, member(m, at));
+    }
     for (size_t at = i; at < m->n; at++) {
         struct bide_future *f = member(m, at);
         if (f->flags & BIDE__QUEUED)
@@ -76,6 +78,8 @@ static int finish(struct bide__group *g, const struct many *m, struct bide__fibe
     }
     bide__group_wait(g);
     bide__group_close(g);
+    if (--fiber->worker->budget < 0)
+        bide__give_way(fiber);
     return outcome(g, m, fiber);
 }
 
@@ -135,7 +139,8 @@ static bool enough(const struct many *m, const struct bide_future *f)
 static void fail_from(const struct many *m, size_t i, int error)
 {
     for (; i < m->n; i++)
-        bide__fail(member(m, i), error);
+        if (member(m, i)->state == BIDE_COLD)
+            bide__fail(member(m, i), error);
 }
 
 /* Leaves bide__self.current at f: the caller puts it back when all have run. */
@@ -170,10 +175,10 @@ static int drive_functions(const struct many *m, struct bide__fiber *fiber)
     for (; i < m->n; i++) {
         struct bide_future *f = member(m, i);
         join.at = i;
-        if (BIDE__UNLIKELY(f->flags & WHY))
-            bide__fail(f, bide__why(f->flags));
-        else
+        if (BIDE__LIKELY(f->state == BIDE_COLD && !(f->flags & WHY)))
             run_as_awaited(f, join.frame);
+        else if (bide__check_cold(f, verb(m), m->site))
+            bide__fail(f, bide__why(f->flags));
         if (BIDE__UNLIKELY(join.published)) {
             bide__self.current = join.frame;
             bide__child_ended(f);
@@ -195,13 +200,14 @@ static int drive_functions(const struct many *m, struct bide__fiber *fiber)
     return fiber->cancelled ? bide__why(fiber->cancelled) : result;
 }
 
+/* True when all are functions, and cold. */
 static bool check_all(const struct many *m)
 {
     bool functions = true;
     for (size_t i = 0; i < m->n; i++) {
         struct bide_future *f = member(m, i);
         if (BIDE__UNLIKELY(f->state != BIDE_COLD || f->flags & BIDE__QUEUED))
-            bide__check_cold(f, verb(m), m->site);
+            functions &= bide__check_cold(f, verb(m), m->site);
         if (f->type->leaf)
             functions = false;
     }
@@ -213,16 +219,20 @@ static int drive(const struct many *m)
     struct bide__fiber *fiber = bide__self.fiber;
     if (!fiber)
         return bide_run(bide_async(drive_outside, m));
+    bool functions = check_all(m);
     if (fiber->cancelled) {
         fail_from(m, 0, bide__why(fiber->cancelled));
         return bide__why(fiber->cancelled);
     }
-    if (check_all(m))
+    if (functions)
         return drive_functions(m, fiber);
     struct bide__group g;
     bide__group_open(&g, fiber, m->policy, m->site);
     begin_from(&g, m, 0);
-    return finish(&g, m, fiber);
+    int result = finish(&g, m, fiber);
+    if (--fiber->worker->budget < 0) /* leaves that end at once count, as awaited ones do */
+        bide__give_way(fiber);
+    return result;
 }
 
 int bide__join(struct bide_future *const *v, size_t n, const char *site)
@@ -292,7 +302,8 @@ int bide__within(bide_time span, struct bide_future *f, const char *site)
     struct bide__fiber *fiber = bide__self.fiber;
     if (!fiber)
         return bide_run(bide_async(within_outside, span, f, site));
-    bide__check_cold(f, "within", site);
+    if (!bide__check_cold(f, "within", site))
+        return 0;
     int error = fiber->cancelled ? bide__why(fiber->cancelled) : span <= 0 ? -ETIMEDOUT : 0;
     if (error) {
         bide__fail(f, error);

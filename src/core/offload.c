@@ -230,7 +230,8 @@ void bide__offload(struct bide_future *f, const char *site)
         bide__await(f, site);
         return;
     }
-    bide__check_cold(f, "offload", site);
+    if (!bide__check_cold(f, "offload", site))
+        return;
     bide_let call = bide_async(bide_offload_call, drive_there, f);
     bide_await(&call);
     if (bide_error(&call))

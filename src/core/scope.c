@@ -154,7 +154,8 @@ int bide__start(struct bide_future *f, const char *site)
     struct bide__fiber *fiber = bide__self.fiber;
     if (!fiber)
         bide__panic("%s: start of future %s outside a runtime", site, f->type->name);
-    bide__check_cold(f, "start", site);
+    if (!bide__check_cold(f, "start", site))
+        return 0;
     for (struct bide__list *at = fiber->groups.prev; at != &fiber->groups; at = at->prev) {
         struct bide__group *g = bide__container(at, struct bide__group, open);
         if (!(g->policy & POLICY_SCOPE))

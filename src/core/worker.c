@@ -75,6 +75,7 @@ static void wait_in_reactor(struct bide__worker *w)
 void bide__poll(struct bide__worker *w, bool wait)
 {
     w->until_poll = POLL_EVERY;
+    w->callbacks++;
     read_inbox(w);
     fire_timers(w);
     w->stats.turns++;
@@ -87,6 +88,7 @@ void bide__poll(struct bide__worker *w, bool wait)
     }
     if (!bide__list_empty(&w->signals))
         bide__signals_deliver(w);
+    w->callbacks--;
 }
 
 static const struct bide__reactor_ops *named_reactor(const char *name)
@@ -215,7 +217,8 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
         bide__await(f, site);
         return;
     }
-    bide__check_cold(f, "run", site);
+    if (!bide__check_cold(f, "run", site))
+        return;
     struct bide__worker *w;
     int error = make_worker(config, &w);
     if (error < 0) {
