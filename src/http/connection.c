@@ -7,6 +7,7 @@
  * for the client. Time-outs are armed only where a read or write really has to wait.
  */
 #include "internal.h"
+#include <stdlib.h>
 
 enum { LINGER_BYTES = 1024 * 1024, BODY_ROOM = 2048 };
 #define LINGER (2 * BIDE_S)
@@ -293,36 +294,49 @@ static void linger(struct bide__http_connection *c)
 
 static void leave(struct bide__http_connection *c)
 {
-    struct bide_http_server *server = c->server;
     bide__http_flush(c);
     if (c->linger && !c->error && c->input.parser)
         linger(c);
     if (c->output)
-        bide__http_block_put(&server->pool, c->output);
+        bide__http_block_put(&c->server->pool, c->output);
     bide__http_input_put(c);
+    bide__http_connection_free(c);
+}
+
+struct bide__http_connection *bide__http_connection_new(struct bide_http_server *server, int fd)
+{
+    struct bide__http_connection *c = bide__http_calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->server = server;
+    c->fd = fd;
+    c->arena.pool = &server->pool;
+    c->link = (struct bide__list){ .next = &server->connections, .prev = server->connections.prev };
+    c->link.prev->next = c->link.next->prev = &c->link;
+    server->stats.open++;
+    server->stats.accepted++;
+    return c;
+}
+
+void bide__http_connection_free(struct bide__http_connection *c)
+{
+    struct bide_http_server *server = c->server;
     bide_close(c->fd);
     c->link.prev->next = c->link.next;
     c->link.next->prev = c->link.prev;
+    free(c);
     server->stats.open--;
     if (server->draining && !server->stats.open)
         bide_resolve(&server->drained, 0);
 }
 
-void bide__http_connection_run(struct bide_http_server *server, int fd)
+void bide__http_connection_run(struct bide__http_connection *c)
 {
-    struct bide__http_connection c;
-    memset(&c, 0, offsetof(struct bide__http_connection, match));
-    c.server = server;
-    c.fd = fd;
-    c.arena.pool = &server->pool;
-    c.link = (struct bide__list){ .next = &server->connections, .prev = server->connections.prev };
-    c.link.prev->next = c.link.next->prev = &c.link;
-    server->stats.open++;
-    server->stats.accepted++;
-    bide_name("http %d", fd);
-    bide_tcp_nodelay(fd);
-    if (bide__http_input_get(&c))
-        while (!c.close && !c.error && read_head(&c))
-            serve_request(&c);
-    leave(&c);
+    c->begun = true;
+    bide_name("http %d", c->fd);
+    bide_tcp_nodelay(c->fd);
+    if (bide__http_input_get(c))
+        while (!c->close && !c->error && read_head(c))
+            serve_request(c);
+    leave(c);
 }

@@ -51,7 +51,7 @@ struct bide_http_server {
     struct bide__http_counters unmatched;
     struct bide__http_pool pool;
     struct bide_http_stats stats;
-    struct bide__list connections;    /* bide__http_connection.link */
+    struct bide__list connections;    /* bide__http_connection.link, all that are open */
     bide_time date_until;             /* date_line is right until then */
     char date_line[BIDE__HTTP_DATE_SIZE + 1];
     int listener;                     /* -1: closed */
@@ -104,6 +104,7 @@ struct bide__http_connection {
     struct bide__list link;          /* in server->connections */
     int fd;
     int error;                       /* of the transport, sticky: nothing can be sent any more */
+    bool begun;                      /* its fiber runs */
     bool idle;                       /* waits for a request */
     bool close;                      /* after this answer */
     bool linger;                     /* the client may be sending still, after that */
@@ -139,9 +140,16 @@ static inline struct bide__http_connection *bide__http_by(const struct bide_http
                                             offsetof(struct bide__http_connection, response));
 }
 
-/* connection.c. Runs a connection to its end and closes fd. */
-BIDE_SUSPENDS void bide__http_connection_run(struct bide_http_server *server, int fd);
-BIDE_ASYNC_VOID(bide__http_connection_run, struct bide_http_server *, int)
+/*
+ * connection.c
+ * new   a connection on fd, which it owns; NULL: no memory, and fd is still the caller's
+ * run   run it to its end and free it
+ * free  close and free one that never ran, or is over
+ */
+struct bide__http_connection *bide__http_connection_new(struct bide_http_server *server, int fd);
+BIDE_SUSPENDS void bide__http_connection_run(struct bide__http_connection *c);
+BIDE_SUSPENDS void bide__http_connection_free(struct bide__http_connection *c);
+BIDE_ASYNC_VOID(bide__http_connection_run, struct bide__http_connection *)
 
 /*
  * input.c

@@ -1,8 +1,9 @@
 /*
  * http/server.c - listening, accepting, stopping.
  *
- * Connections are children of a scope that was opened under a shield, so that the cancellation of
- * bide_http_serve reaches its accepting but not them: they end by the graceful stop.
+ * Connections are children of a scope under a shield, so that the cancellation of bide_http_serve
+ * does not reach them: they end by the graceful stop. It does reach the acceptor, a child of a scope
+ * outside the shield.
  */
 #include "internal.h"
 #include <stdlib.h>
@@ -150,6 +151,25 @@ static bool is_shortage(int error)
     return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
+static int begin_connection(struct bide_http_server *server, struct bide_scope *scope, int fd)
+{
+    struct bide__http_connection *c = bide__http_connection_new(server, fd);
+    if (!c) {
+        bide_close(fd);
+        return -ENOMEM;
+    }
+    int err = bide_spawn(scope, bide_async(bide__http_connection_run, c));
+    if (err < 0)
+        bide__http_connection_free(c);
+    return err;
+}
+
+static struct bide__http_connection *connection_at(struct bide__list *link)
+{
+    return (struct bide__http_connection *)((char *)link -
+                                            offsetof(struct bide__http_connection, link));
+}
+
 /* Until the server is stopped, or its caller cancelled. */
 static int accept_all(struct bide_http_server *server, struct bide_scope *scope)
 {
@@ -163,10 +183,8 @@ static int accept_all(struct bide_http_server *server, struct bide_scope *scope)
         server->accept = bide_async(bide_accept, server->listener, NULL, NULL, 0);
         int fd = bide_await(&server->accept);
         if (fd >= 0) {
-            if (bide_spawn(scope, bide_async(bide__http_connection_run, server, fd)) < 0) {
-                bide_close(fd);
+            if (begin_connection(server, scope, fd) < 0)
                 pause_accepting(server);
-            }
         } else if (is_shortage(fd)) {
             pause_accepting(server);
         } else if (!is_passing(fd)) {
@@ -176,37 +194,53 @@ static int accept_all(struct bide_http_server *server, struct bide_scope *scope)
     return 0;
 }
 
-/* Let the connections end; under a shield. */
+BIDE_ASYNC(int, accept_all, struct bide_http_server *, struct bide_scope *)
+
+/* Let the connections end. */
 static void drain(struct bide_http_server *server, struct bide_scope *scope)
 {
     bide_http_stop(server);
     close_listener(server);
     bide_promise_init(&server->drained);
     server->draining = true;
-    if (server->options.grace > 0) {
-        bide_yield(); /* those that were accepted just now begin */
-        if (server->stats.open)
-            bide_within(server->options.grace, &server->drained);
-    }
+    if (server->options.grace > 0 && server->stats.open)
+        bide_within(server->options.grace, &server->drained);
     server->draining = false;
     bide_scope_cancel(scope);
     bide_scope_wait(scope);
+    /* What is left was cancelled before it began, or there was no stack for it. */
+    while (server->connections.next != &server->connections) {
+        struct bide__http_connection *c = connection_at(server->connections.next);
+        assert(!c->begun);
+        bide__http_connection_free(c);
+    }
+}
+
+/* Under a shield: hold the connections while the acceptor runs, and until they have ended. */
+static void hold_connections(struct bide_http_server *server, struct bide_scope *connections,
+                             struct accept_all_future *acceptor)
+{
+    bide_shield() {
+        bide_scope_init(connections, NULL);
+        bide_await(acceptor);
+        drain(server, connections);
+    }
 }
 
 int bide_http_serve(struct bide_http_server *server)
 {
-    struct bide_scope scope __attribute__((cleanup(bide__scope_leave)));
+    struct bide_scope connections;
+    bide_let acceptor = bide_async(accept_all, server, &connections);
     if (server->served)
         return -EALREADY;
     server->served = server->serving = true;
-    bide_shield()
-        bide_scope_init(&scope, NULL);
-    int result = accept_all(server, &scope);
-    bide_shield()
-        drain(server, &scope);
+    BIDE_SCOPE(outer) {
+        bide_start(&acceptor);
+        hold_connections(server, &connections, &acceptor);
+    }
     bide__http_pool_release(&server->pool);
     server->serving = false;
-    return result;
+    return bide_error(&acceptor) ? bide_error(&acceptor) : acceptor.value;
 }
 
 void bide_http_stop(struct bide_http_server *server)
@@ -220,8 +254,7 @@ void bide_http_stop(struct bide_http_server *server)
         bide_cancel(&server->pause);
     for (struct bide__list *at = server->connections.next; at != &server->connections;
          at = at->next) {
-        struct bide__http_connection *c = (struct bide__http_connection *)(
-            (char *)at - offsetof(struct bide__http_connection, link));
+        struct bide__http_connection *c = connection_at(at);
         if (c->idle)
             bide_shutdown(c->fd, SHUT_RD); /* its read returns 0 */
     }

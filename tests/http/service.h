@@ -12,6 +12,7 @@
 #include <bide/bide.h>
 #include <bide/http.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -79,19 +80,29 @@ struct answer {
     bool complete;   /* the body was */
 };
 
-static inline int client_socket(int port)
+/* A socket that is not connected yet, or -1. */
+static inline int client_new(void)
+{
+    struct timeval bound = {.tv_sec = 20};
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    return fd;
+}
+
+static inline int client_connect(int fd, int port)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval bound = {.tv_sec = 20};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound));
-    int one = 1;
-    setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
-    if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+    return connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+}
+
+/* A connected socket, or -1. */
+static inline int client_socket(int port)
+{
+    int fd = client_new();
+    if (fd >= 0 && client_connect(fd, port) < 0) {
         close(fd);
         return -1;
     }
