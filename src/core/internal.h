@@ -61,7 +61,8 @@ enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 11 };
 struct bide__wheel {
     bide_time cursor; /* nothing in the wheel is due before it */
     size_t count;
-    uint64_t occupied[WHEEL_LEVELS]; /* bit s: slot s is not empty */
+    uint64_t occupied[WHEEL_LEVELS];   /* bit s: slot s is not empty */
+    uint64_t disordered[WHEEL_LEVELS]; /* bit s: its timers may not be in order */
     struct bide__list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
@@ -181,7 +182,7 @@ void bide__wheel_init(struct bide__wheel *wheel, bide_time now);
 void bide__timer_set(struct bide__wheel *wheel, struct bide__timer *timer);
 void bide__timer_clear(struct bide__wheel *wheel, struct bide__timer *timer);
 void bide__wheel_fire(struct bide__wheel *wheel, bide_time now);
-bide_time bide__wheel_next(const struct bide__wheel *wheel);
+bide_time bide__wheel_next(struct bide__wheel *wheel);
 
 /* ---- promise.c ---- */
 bool bide__promise_abandon(struct bide_future *f);

@@ -3,9 +3,12 @@
  *
  * A hierarchical timing wheel (Varghese and Lauck, 1987) with slots of one nanosecond at its lowest
  * level: level l holds the timers whose deadline first differs from the cursor in the l-th group of
- * 6 bits. Setting and clearing are O(1) and allocate nothing; as the cursor moves on, a timer falls
- * at most through the levels below its own. Timers fire in the order of their deadlines,
- * equal ones in the order in which they were set; never early.
+ * 6 bits. Setting and clearing are O(1) and allocate nothing. Timers fire in the order of their
+ * deadlines, equal ones in the order in which they were set; never early.
+ *
+ * A slot remembers whether its timers are in order. Sleeps of equal length always are, and fire from
+ * their slot as it stands. Otherwise, when its time comes, a wide slot is spread over the level below
+ * and a narrow one is sorted.
  */
 #include "core/internal.h"
 
@@ -15,6 +18,7 @@
 enum {
     SCAN = 32,  /* timers of one slot that bide__wheel_next looks at */
     BATCH = 64, /* timers that fire in one go: what they wake runs while it is still cached */
+    SORTED_LEVEL = 2, /* up to it (slots of 4 us) a slot in disorder is sorted */
 };
 
 void bide__wheel_init(struct bide__wheel *wheel, bide_time now)
@@ -22,10 +26,15 @@ void bide__wheel_init(struct bide__wheel *wheel, bide_time now)
     wheel->cursor = now;
     wheel->count = 0;
     for (int level = 0; level < WHEEL_LEVELS; level++) {
-        wheel->occupied[level] = 0;
+        wheel->occupied[level] = wheel->disordered[level] = 0;
         for (int slot = 0; slot < WHEEL_SLOTS; slot++)
             bide__list_init(&wheel->slots[level][slot]);
     }
+}
+
+static struct bide__timer *timer_of(struct bide__list *link)
+{
+    return bide__container(link, struct bide__timer, link);
 }
 
 static void place(struct bide__wheel *wheel, struct bide__timer *timer)
@@ -34,8 +43,11 @@ static void place(struct bide__wheel *wheel, struct bide__timer *timer)
     uint64_t differ = (uint64_t)(at ^ wheel->cursor);
     int level = differ ? (63 - __builtin_clzll(differ)) / WHEEL_BITS : 0;
     int slot = (int)((uint64_t)at >> (level * WHEEL_BITS)) & (WHEEL_SLOTS - 1);
+    struct bide__list *head = &wheel->slots[level][slot];
+    if (head->prev != head && timer_of(head->prev)->deadline > timer->deadline)
+        wheel->disordered[level] |= 1ULL << slot;
     wheel->occupied[level] |= 1ULL << slot;
-    bide__list_push(&wheel->slots[level][slot], &timer->link);
+    bide__list_push(head, &timer->link);
 }
 
 void bide__timer_set(struct bide__wheel *wheel, struct bide__timer *timer)
@@ -51,7 +63,9 @@ static void unlink_timer(struct bide__wheel *wheel, struct bide__timer *timer)
     struct bide__list *head = timer->link.next;
     if (head == timer->link.prev) {
         size_t at = (size_t)(head - &wheel->slots[0][0]);
-        wheel->occupied[at / WHEEL_SLOTS] &= ~(1ULL << at % WHEEL_SLOTS);
+        uint64_t others = ~(1ULL << at % WHEEL_SLOTS);
+        wheel->occupied[at / WHEEL_SLOTS] &= others;
+        wheel->disordered[at / WHEEL_SLOTS] &= others;
     }
     bide__list_remove(&timer->link);
     timer->link.next = NULL;
@@ -65,41 +79,106 @@ void bide__timer_clear(struct bide__wheel *wheel, struct bide__timer *timer)
     unlink_timer(wheel, timer);
 }
 
-/* The first slot that is occupied, and when it begins: lower levels come first, and in a level all
- * slots lie ahead of the cursor. */
-static struct bide__list *first_slot(const struct bide__wheel *wheel, int *ret_level,
-                                     bide_time *ret_begin)
+struct slot {
+    struct bide__list *timers;
+    int level;
+    uint64_t bit;     /* of its level's sets */
+    bide_time begin;  /* its first nanosecond */
+};
+
+/* The first slot that is occupied: lower levels come first, and in a level all slots lie ahead of
+ * the cursor. */
+static struct slot first_slot(struct bide__wheel *wheel)
 {
     int level = 0;
     while (!wheel->occupied[level])
         level++;
-    int slot = __builtin_ctzll(wheel->occupied[level]);
+    int at = __builtin_ctzll(wheel->occupied[level]);
     int shift = level * WHEEL_BITS;
     uint64_t above = shift + WHEEL_BITS < 64 ? ~0ULL << (shift + WHEEL_BITS) : 0;
-    *ret_level = level;
-    *ret_begin = (bide_time)(((uint64_t)wheel->cursor & above) | (uint64_t)slot << shift);
-    return (struct bide__list *)&wheel->slots[level][slot];
+    return (struct slot){
+        .timers = &wheel->slots[level][at],
+        .level = level,
+        .bit = 1ULL << at,
+        .begin = (bide_time)(((uint64_t)wheel->cursor & above) | (uint64_t)at << shift),
+    };
 }
 
-static struct bide__timer *timer_of(struct bide__list *link)
+/* Timers fall to lower levels: the cursor comes to the beginning of their slot. */
+static void spread(struct bide__wheel *wheel, const struct slot *slot)
 {
-    return bide__container(link, struct bide__timer, link);
-}
-
-/* Timers of the slot fall to lower levels: the cursor has come to its beginning. */
-static void lower(struct bide__wheel *wheel, struct bide__list *slot)
-{
-    while (!bide__list_empty(slot)) {
-        struct bide__timer *timer = timer_of(slot->next);
+    wheel->cursor = slot->begin;
+    while (!bide__list_empty(slot->timers)) {
+        struct bide__timer *timer = timer_of(slot->timers->next);
         unlink_timer(wheel, timer);
         place(wheel, timer);
     }
 }
 
-static void fire(struct bide__wheel *wheel, struct bide__list *slot, int *left)
+/* Of two lists that end in NULL, linked by next alone; at equal deadlines a's come first. */
+static struct bide__list *merge(struct bide__list *a, struct bide__list *b)
 {
-    while (*left > 0 && !bide__list_empty(slot)) {
-        struct bide__timer *timer = timer_of(slot->next);
+    struct bide__list first, *last = &first;
+    while (a && b) {
+        struct bide__list **from = timer_of(b)->deadline < timer_of(a)->deadline ? &b : &a;
+        last->next = *from;
+        last = *from;
+        *from = last->next;
+    }
+    last->next = a ? a : b;
+    return first.next;
+}
+
+/* Cut the run of timers in order from the front of *list. */
+static struct bide__list *take_run(struct bide__list **list)
+{
+    struct bide__list *first = *list, *last = first;
+    while (last->next && timer_of(last->next)->deadline >= timer_of(last)->deadline)
+        last = last->next;
+    *list = last->next;
+    last->next = NULL;
+    return first;
+}
+
+/* A natural merge sort, stable: runs[i] is of 2^i runs, and comes before what runs[i - 1] holds. */
+static void sort(struct bide__wheel *wheel, const struct slot *slot)
+{
+    struct bide__list *head = slot->timers, *left = head->next, *runs[64] = { NULL };
+    head->prev->next = NULL;
+    int used = 0;
+    while (left) {
+        struct bide__list *run = take_run(&left);
+        int i = 0;
+        for (; i < used && runs[i]; i++) {
+            run = merge(runs[i], run);
+            runs[i] = NULL;
+        }
+        runs[i] = run;
+        if (i == used)
+            used++;
+    }
+    struct bide__list *all = NULL;
+    for (int i = 0; i < used; i++)
+        all = runs[i] ? merge(runs[i], all) : all;
+    bide__list_init(head);
+    for (struct bide__list *next; all; all = next) {
+        next = all->next;
+        bide__list_push(head, all);
+    }
+    wheel->disordered[slot->level] &= ~slot->bit;
+}
+
+/* Fire what is due of a slot in order. The cursor stays before the slot, so that timers that are set
+ * meanwhile join those that stay in it. */
+static void fire(struct bide__wheel *wheel, const struct slot *slot, bide_time now, int *left)
+{
+    if (slot->begin - 1 > wheel->cursor)
+        wheel->cursor = slot->begin - 1;
+    while (*left > 0 && !bide__list_empty(slot->timers)) {
+        struct bide__timer *timer = timer_of(slot->timers->next);
+        if (timer->deadline > now)
+            break;
+        __builtin_prefetch(timer->link.next->next, 1);
         --*left;
         bide__timer_clear(wheel, timer);
         timer->fire(timer);
@@ -111,35 +190,38 @@ void bide__wheel_fire(struct bide__wheel *wheel, bide_time now)
 {
     int left = BATCH;
     while (wheel->count) {
-        int level;
-        bide_time begin;
-        struct bide__list *slot = first_slot(wheel, &level, &begin);
-        if (begin > now)
+        struct slot slot = first_slot(wheel);
+        if (slot.begin > now)
             break;
-        if (left == 0)
+        if (wheel->disordered[slot.level] & slot.bit) {
+            if (slot.level > SORTED_LEVEL) {
+                spread(wheel, &slot);
+                continue;
+            }
+            sort(wheel, &slot);
+        }
+        fire(wheel, &slot, now, &left);
+        if (left == 0 || !bide__list_empty(slot.timers))
             return;
-        wheel->cursor = begin;
-        if (level)
-            lower(wheel, slot);
-        else
-            fire(wheel, slot, &left);
     }
     if (now > wheel->cursor)
         wheel->cursor = now;
 }
 
-/* When to look again: the first deadline, or a time shortly before it when its slot is crowded. */
-bide_time bide__wheel_next(const struct bide__wheel *wheel)
+/* When to look again: the first deadline, or a time shortly before it when its slot is crowded and
+ * in disorder. */
+bide_time bide__wheel_next(struct bide__wheel *wheel)
 {
     if (!wheel->count)
         return BIDE_FOREVER;
-    int level;
-    bide_time begin, first = BIDE_FOREVER;
-    struct bide__list *slot = first_slot(wheel, &level, &begin);
+    struct slot slot = first_slot(wheel);
+    bide_time first = timer_of(slot.timers->next)->deadline;
+    if (!(wheel->disordered[slot.level] & slot.bit))
+        return first;
     int scanned = 0;
-    for (struct bide__list *link = slot->next; link != slot; link = link->next) {
+    for (struct bide__list *link = slot.timers->next; link != slot.timers; link = link->next) {
         if (++scanned > SCAN)
-            return begin;
+            return slot.begin;
         if (timer_of(link)->deadline < first)
             first = timer_of(link)->deadline;
     }
