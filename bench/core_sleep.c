@@ -179,7 +179,7 @@ void bench_sleep_leaf_1m(void)
 /* ---- requests_10k -------------------------------------------------------------------------- */
 
 struct user {
-    char name[16];
+    int id;
 };
 
 struct posts {
@@ -188,11 +188,8 @@ struct posts {
 
 static struct user fetch_user(int id)
 {
-    struct user user;
-
     bide_sleep(10 * BIDE_MS);
-    snprintf(user.name, sizeof(user.name), "User(%d)", id);
-    return user;
+    return (struct user){ id };
 }
 BIDE_ASYNC(struct user, fetch_user, int)
 
@@ -210,7 +207,7 @@ static int request(int id)
     bide_let posts = bide_async(fetch_posts, id);
     int error = bide_join(&user, &posts);
 
-    return error ? error : posts.value.count == 2 && *user.value.name == 'U' ? 0 : -EIO;
+    return error ? error : posts.value.count == 2 && user.value.id == id ? 0 : -EIO;
 }
 BIDE_ASYNC(int, request, int)
 
