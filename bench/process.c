@@ -66,6 +66,7 @@ int process_supervise(int (*fn)(void *arg), void *arg)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, &old);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* its grandchildren are its to reap when their parent is gone */
 
     fflush(NULL);
     pid_t pid = fork();
@@ -88,7 +89,7 @@ int process_supervise(int (*fn)(void *arg), void *arg)
     else if (waitpid(pid, &status, 0) == pid)
         status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     kill(-pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         continue;
     nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     if (sig != SIGCHLD)
