@@ -165,7 +165,7 @@ enum bide__op {
 struct bide_io {
     uint8_t op;    /* enum bide__op */
     uint8_t stage; /* the reactor's */
-    uint8_t offloaded; /* on the blocking pool */
+    uint8_t offloaded; /* on the blocking pool; or uring.c's */
     uint8_t cancelled; /* its cancellation was asked for */
     int fd;
     int flags;

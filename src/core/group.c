@@ -123,7 +123,7 @@ void bide__child_ended(struct bide_future *f)
     g->pending--;
     if (g->fiber)
         g->fiber->worker->stats.tasks--;
-    if (done && !g->winner)
+    if (done && !g->winner && !(g->cancelled && f->flags & WHY))
         g->winner = f;
     if (error && !g->error)
         g->error = error;

@@ -59,9 +59,9 @@ static int outcome(const struct bide__group *g, const struct many *m, const stru
 {
     int why = bide__why(me->cancelled);
     if (m->policy & POLICY_FIRST_DONE) {
-        if (g->winner && !(why && g->winner->flags & WHY))
+        if (g->winner)
             return winner_index(g, m);
-        return why ? why : g->error;
+        return why ? why : g->unbegun ? g->unbegun : g->error;
     }
     if (m->policy & POLICY_FIRST_ERROR && g->error)
         return g->error;

@@ -21,8 +21,9 @@ enum { STAGE_OPERATION, STAGE_POLL };
 
 /* What is remembered of a descriptor while this ring works on it. */
 struct known_fd {
-    uint32_t pending;   /* operations under way */
+    uint32_t pending;   /* operations under way, closing not counted */
     uint8_t drained;    /* the last recv emptied it: wait for data before trying again */
+    uint8_t closes;     /* of this number; an operation keeps it, in its `offloaded` */
 };
 
 struct uring_reactor {
@@ -163,9 +164,10 @@ static void push(struct uring_reactor *r, struct bide_io *io)
 {
     struct known_fd *fd = known(r, io->fd);
     if (io->op == BIDE__OP_CLOSE && fd) {
-        if (fd->pending > 1)
+        if (fd->pending)
             cancel_fd(r, io->fd);
         fd->drained = 0;
+        fd->closes++;
     }
     struct io_uring_sqe *sqe = get_sqe(r);
     if (!sqe) {
@@ -181,13 +183,16 @@ static enum bide__submitted uring_submit(struct bide__reactor *reactor, struct b
     struct uring_reactor *r = self(reactor);
     io->stage = STAGE_OPERATION;
     io->link.next = NULL;
-    if (know(r, io->fd) < 0) {
+    bool closes = io->op == BIDE__OP_CLOSE; /* it must not fail */
+    if (!closes && know(r, io->fd) < 0) {
         io->result = -ENOMEM;
         return BIDE__SUBMIT_DONE;
     }
     struct known_fd *fd = known(r, io->fd);
-    if (fd)
+    if (fd && !closes) {
         fd->pending++;
+        io->offloaded = fd->closes;
+    }
     push(r, io);
     return BIDE__SUBMIT_PENDING;
 }
@@ -197,7 +202,7 @@ static enum bide__submitted uring_submit(struct bide__reactor *reactor, struct b
 static void finish(struct uring_reactor *r, struct bide_io *io, int result, uint32_t cqe_flags)
 {
     struct known_fd *fd = known(r, io->fd);
-    if (fd) {
+    if (fd && io->op != BIDE__OP_CLOSE) {
         fd->pending--;
         if (io->op == BIDE__OP_RECV)
             fd->drained = result > 0 && !(cqe_flags & IORING_CQE_F_SOCK_NONEMPTY);
@@ -211,32 +216,44 @@ static void finish(struct uring_reactor *r, struct bide_io *io, int result, uint
     r->base.host->complete(io);
 }
 
-static bool waits_again(struct bide_io *io, int result)
+/* io ended so: must it be submitted again? Then its stage is set. */
+static bool goes_on(struct bide_io *io, int result)
 {
-    if (io->cancelled) /* cancelled meanwhile */
-        return false;
+    if (io->stage == STAGE_POLL && result >= 0) {
+        io->stage = STAGE_OPERATION;
+        return true;
+    }
     if (result == -EINTR)
         return true;
     /* A descriptor with O_NONBLOCK that the kernel does not wait for itself. */
     bool dontwait = io->op >= BIDE__OP_RECV && io->op <= BIDE__OP_SENDMSG &&
                     io->flags & MSG_DONTWAIT;
-    if (result == -EAGAIN && bide__io_events(io) && !dontwait) {
-        io->stage = STAGE_POLL;
-        return true;
-    }
-    return false;
+    if (result != -EAGAIN || !bide__io_events(io) || dontwait)
+        return false;
+    io->stage = STAGE_POLL;
+    return true;
+}
+
+/* Not when it was cancelled meanwhile, nor when its descriptor was closed and may be another. */
+static void push_again(struct uring_reactor *r, struct bide_io *io)
+{
+    struct known_fd *fd = known(r, io->fd);
+    if (io->cancelled)
+        finish(r, io, -ECANCELED, 0);
+    else if (fd && io->op != BIDE__OP_CLOSE && fd->closes != io->offloaded)
+        finish(r, io, -EBADF, 0);
+    else
+        push(r, io);
 }
 
 static void complete(struct uring_reactor *r, struct bide_io *io, int result, uint32_t cqe_flags)
 {
-    if (io->stage == STAGE_POLL && result >= 0) {
-        io->stage = STAGE_OPERATION;
-        push(r, io);
-    } else if (waits_again(io, result)) {
-        push(r, io);
-    } else {
+    if (io->op == BIDE__OP_CLOSE && result == -EINTR)
+        result = 0; /* it has closed (close(2)) */
+    if (goes_on(io, result))
+        push_again(r, io);
+    else
         finish(r, io, result, cqe_flags);
-    }
 }
 
 static void arm_wake(struct uring_reactor *r)
@@ -287,7 +304,7 @@ static void push_backlog(struct uring_reactor *r)
     for (struct bide__list *link; (link = bide__list_pop(&again));) {
         struct bide_io *io = bide__container(link, struct bide_io, link);
         link->next = NULL;
-        push(r, io);
+        push_again(r, io);
     }
 }
 
