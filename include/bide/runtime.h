@@ -66,7 +66,48 @@ struct bide_stats {
 /* bide_get_stats - fill *ret_stats. Returns 0, or -ENOTCONN outside a runtime. */
 BIDE_API int bide_get_stats(struct bide_stats *ret_stats);
 
+/* ---- inside a foreign loop ------------------------------------------------------------------ */
+
+/*
+ * A runtime that lives in somebody else's loop (GLib, Qt, libuv, poll(2)): instead of waiting, it
+ * gives that loop a descriptor to watch, and is turned when the descriptor is readable.
+ *
+ *     bide_runtime_open(NULL, &rt);
+ *     bide_let f = bide_async(load, &window);
+ *     bide_runtime_start(rt, &f);
+ *     // the loop: whenever bide_runtime_fd(rt) is readable
+ *     bide_runtime_turn(rt);
+ *
+ * All of it belongs to the thread that opened it. Its reactor is epoll.
+ */
+struct bide_runtime;
+
+/* bide_runtime_open - @config may be NULL. Sets *ret_runtime, owned by the caller. 0 or -errno. */
+BIDE_API int bide_runtime_open(const struct bide_config *config,
+                               struct bide_runtime **ret_runtime);
+
+/* bide_runtime_start - @f, a pointer to a cold future that stays where it is until it is over, begins
+ * in the next turn. */
+#define bide_runtime_start(rt, f) bide__runtime_start(rt, &(f)->future, BIDE__SITE)
+
+/* bide_runtime_cancel - as bide_cancel(f), from outside a turn. */
+#define bide_runtime_cancel(rt, f) bide__runtime_cancel(rt, &(f)->future)
+
+/* bide_runtime_fd - readable (POLLIN) when a turn has something to do; deadlines too make it so. Owned
+ * by the runtime. Turn once after starting something. */
+BIDE_API int bide_runtime_fd(const struct bide_runtime *rt);
+
+/* bide_runtime_turn - run what is ready, without waiting for more, for a bounded number of
+ * switches. Returns how many started futures are not over. Not from inside the runtime. */
+BIDE_API int bide_runtime_turn(struct bide_runtime *rt);
+
+/* bide_runtime_close - cancel what is not over, wait for its end, and free the runtime. */
+BIDE_API void bide_runtime_close(struct bide_runtime *rt);
+
 /* ---- internal ----------------------------------------------------------------------------- */
+
+BIDE_API void bide__runtime_start(struct bide_runtime *rt, struct bide_future *f, const char *site);
+BIDE_API void bide__runtime_cancel(struct bide_runtime *rt, struct bide_future *f);
 
 BIDE_API void bide__run(const struct bide_config *config, struct bide_future *f, const char *site);
 

@@ -80,6 +80,7 @@ struct bide__worker {
     struct bide__list cancelling; /* groups whose children are to be cancelled */
     struct bide__reactor *reactor;
     size_t operations_pending; /* handed to the reactor, not over */
+    bool foreign;              /* a foreign loop waits for it: its wakes are read in every poll */
     struct bide__wheel wheel;
     struct bide__stacks stacks;
     struct bide__slab slab;
@@ -107,6 +108,8 @@ static inline struct bide__worker *bide__worker(void)
 }
 void bide__post_to(struct bide__worker *w, struct bide__post *post); /* any thread */
 void bide__poll(struct bide__worker *w, bool wait);
+int bide__worker_new(const struct bide_config *config, struct bide__worker **ret_worker);
+void bide__worker_free(struct bide__worker *w);
 
 /* ---- fiber.c ---- */
 struct bide__fiber *bide__fiber_new(struct bide__worker *w);

@@ -83,7 +83,7 @@ void bide__poll(struct bide__worker *w, bool wait)
         wait_in_reactor(w);
         read_inbox(w);
         fire_timers(w);
-    } else if (w->operations_pending) {
+    } else if (w->operations_pending || w->foreign) {
         w->reactor->ops->turn(w->reactor, 0);
     }
     if (!bide__list_empty(&w->signals))
@@ -147,7 +147,7 @@ static void unblock_sigpipe(struct bide__worker *w)
     pthread_sigmask(SIG_SETMASK, &w->signal_mask, NULL);
 }
 
-static void free_worker(struct bide__worker *w)
+void bide__worker_free(struct bide__worker *w)
 {
     bide__signals_leave(w);
     bide__pool_free(w);
@@ -163,7 +163,7 @@ static void free_worker(struct bide__worker *w)
     bide__free(w);
 }
 
-static int make_worker(const struct bide_config *config, struct bide__worker **ret_worker)
+int bide__worker_new(const struct bide_config *config, struct bide__worker **ret_worker)
 {
     struct bide__worker *w = bide__alloc_zero(sizeof(*w));
     if (!w)
@@ -183,7 +183,7 @@ static int make_worker(const struct bide_config *config, struct bide__worker **r
     if (!error)
         error = make_reactor(w);
     if (error < 0) {
-        free_worker(w);
+        bide__worker_free(w);
         return error;
     }
     block_sigpipe(w);
@@ -220,7 +220,7 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
     if (!bide__check_cold(f, "run", site))
         return;
     struct bide__worker *w;
-    int error = make_worker(config, &w);
+    int error = bide__worker_new(config, &w);
     if (error < 0) {
         bide__fail(f, error);
         return;
@@ -229,7 +229,7 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
     bide__overflow_enter(w);
     run_main(w, f, site);
     bide__overflow_leave(w);
-    free_worker(w);
+    bide__worker_free(w);
     bide__self = before;
 }
 

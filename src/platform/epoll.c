@@ -36,7 +36,7 @@ struct entry {
 struct epoll_reactor {
     struct bide__reactor base;
     int epoll_fd;
-    int timer_fd; /* where there is no epoll_pwait2: -1 until needed */
+    int timer_fd; /* for a foreign loop, or without epoll_pwait2; -1 until needed */
     bool no_pwait2;
     struct entry **chunks;
     size_t chunk_count;
@@ -354,21 +354,36 @@ static struct timespec to_timespec(bide_time t)
     return (struct timespec){ .tv_sec = t / BIDE_S, .tv_nsec = t % BIDE_S };
 }
 
+/* A timerfd that makes the epoll descriptor readable at `until`; BIDE_FOREVER disarms it. */
+static int arm_timer(struct epoll_reactor *r, bide_time until)
+{
+    if (r->timer_fd < 0) {
+        if (until == BIDE_FOREVER)
+            return 0;
+        r->timer_fd = bide__faulted() ? (errno = EMFILE, -1)
+                                      : timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (r->timer_fd < 0)
+            return -errno;
+        struct epoll_event event = { .events = EPOLLIN, .data.fd = TIMER };
+        epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->timer_fd, &event);
+    }
+    struct itimerspec at = { 0 };
+    if (until != BIDE_FOREVER)
+        at.it_value = to_timespec(until > 0 ? until : 1);
+    return timerfd_settime(r->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) ? -errno : 0;
+}
+
 /* Without epoll_pwait2 (Linux 5.11) a timerfd keeps nanosecond deadlines. */
 static int wait_by_timerfd(struct epoll_reactor *r, struct epoll_event *events, bide_time until)
 {
-    if (until == BIDE_FOREVER)
-        return epoll_wait(r->epoll_fd, events, EVENTS, -1);
-    if (r->timer_fd < 0) {
-        r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.fd = TIMER };
-        if (r->timer_fd >= 0)
-            epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->timer_fd, &event);
-    }
-    struct itimerspec at = { .it_value = to_timespec(until > 0 ? until : 1) };
-    if (r->timer_fd < 0 || timerfd_settime(r->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) < 0)
-        return epoll_wait(r->epoll_fd, events, EVENTS, 1);
-    return epoll_wait(r->epoll_fd, events, EVENTS, -1);
+    bool armed = arm_timer(r, until) == 0;
+    return epoll_wait(r->epoll_fd, events, EVENTS, armed ? -1 : 1);
+}
+
+static int epoll_pollable(struct bide__reactor *reactor, bide_time until)
+{
+    int error = arm_timer(self(reactor), until);
+    return error < 0 ? error : self(reactor)->epoll_fd;
 }
 
 static int wait_events(struct epoll_reactor *r, struct epoll_event *events, bide_time until)
@@ -400,7 +415,9 @@ static void epoll_turn(struct bide__reactor *reactor, bide_time until)
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd == WAKE)
             bide__kernel_drain_wake(reactor);
-        else if (events[i].data.fd != TIMER)
+        else if (events[i].data.fd == TIMER)
+            arm_timer(r, BIDE_FOREVER); /* also makes it unreadable */
+        else
             dispatch(r, &events[i]);
     }
 }
@@ -458,5 +475,6 @@ const struct bide__reactor_ops bide__epoll = {
     .cancel = epoll_cancel,
     .call = epoll_call,
     .turn = epoll_turn,
+    .pollable = epoll_pollable,
     .wake = bide__kernel_wake,
 };

@@ -59,6 +59,10 @@ struct bide__reactor_ops {
      * a wake; not at all when until is 0. */
     void (*turn)(struct bide__reactor *reactor, bide_time until);
 
+    /* A descriptor that is readable when a turn that does not wait would do something, from the
+     * point in time `until` on in any case. NULL where there is none. */
+    int (*pollable)(struct bide__reactor *reactor, bide_time until);
+
     /* Make the turn that is under way, or the next one, return. From any thread and from signal
      * handlers. */
     void (*wake)(struct bide__reactor *reactor);
