@@ -23,6 +23,7 @@
 #include <errno.h>
 
 enum { CHARGE = 12, DEBT = 3 * CHARGE - 2 };
+enum { TURN = 16 }; /* reads in place, after which other fibers of the worker have their turn */
 
 static const bide_time SLOW_SPAN = 1 * BIDE_S;
 
@@ -191,12 +192,13 @@ void bide__sqlite_serve_reads(struct bide__sqlite_lane *lane)
 int bide__sqlite_read(struct bide_sqlite *db, const void *key, const char *begin,
                       bide_sqlite_call *call, void *arg)
 {
-    int r = bide_cancelled();
-
-    if (r < 0)
-        return bide__sqlite_say(r, "cancelled");
     if (!bide__self.fiber)
         return read_plainly(db, begin, call, arg);
+    /* A loop of reads in place would not suspend, and let nobody else run. */
+    uint64_t reads = atomic_load_explicit(&db->in_place, memory_order_relaxed);
+    int r = reads % TURN == TURN - 1 ? bide_yield() : bide_cancelled();
+    if (r < 0)
+        return bide__sqlite_say(r, "cancelled");
     if (db->options.in_place > 0 && read_in_place(db, key, begin, call, arg, &r))
         return r;
     count(&db->on_thread);

@@ -99,6 +99,34 @@ static void others_run_meanwhile(struct bide_sqlite *db)
     CHECK(ticks > 5);
 }
 
+static int yield_on(int *turns)
+{
+    int r;
+    while ((r = bide_yield()) == 0)
+        ++*turns;
+    return r;
+}
+BIDE_ASYNC(int, yield_on, int *)
+
+static int read_on(struct bide_sqlite *db)
+{
+    int r = 0;
+    for (int i = 0; i < 1000 && r == 0; i++)
+        r = count_to(db, SHORT);
+    return r;
+}
+BIDE_ASYNC(int, read_on, struct bide_sqlite *)
+
+static void others_have_their_turn(struct bide_sqlite *db)
+{
+    int turns = 0;
+    bide_let reads = bide_async(read_on, db);
+
+    CHECK_EQ(bide_race(&reads, bide_async(yield_on, &turns)), 0);
+    CHECK_EQ(reads.value, 0);
+    CHECK(turns > 50);
+}
+
 TEST(short_reads_run_in_place)
 {
     in_fiber(short_reads, NULL);
@@ -122,6 +150,11 @@ TEST(abandoned_calls_begin_again)
 TEST(others_run_while_one_is_long)
 {
     in_fiber(others_run_meanwhile, NULL);
+}
+
+TEST(others_run_between_short_ones)
+{
+    in_fiber(others_have_their_turn, NULL);
 }
 
 /* ---- the disk ------------------------------------------------------------------------------ */
