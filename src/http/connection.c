@@ -12,7 +12,7 @@
 enum { LINGER_BYTES = 1024 * 1024, BODY_ROOM = 2048 };
 #define LINGER (2 * BIDE_S)
 
-/* ---- reading a head -------------------------------------------------------------------------- */
+/* ---- reading a head ------------------------------------------------------------------------ */
 
 /* Wait for the first byte of a request. A connection that is idle for longer gives its buffers
  * back and waits without any. */
@@ -77,16 +77,16 @@ static bool read_head(struct bide__http_connection *c)
     }
 }
 
-/* ---- from a head to a route ------------------------------------------------------------------- */
+/* ---- from a head to a route ---------------------------------------------------------------- */
 
-/* The path and query of the request target: both become NUL-terminated. */
-static bool split_target(struct bide__http_connection *c)
+/* The path and query of the request target: both become NUL-terminated. 0 or -EINVAL. */
+static int split_target(struct bide__http_connection *c)
 {
     struct bide__http_parser *p = c->input.parser;
     char *at = c->input.data + c->input.head + p->url, *end = at + p->url_size;
     *end = '\0'; /* it was the space behind it */
     if (memchr(at, '#', (size_t)(end - at)))
-        return false;
+        return -EINVAL;
     char *query = memchr(at, '?', (size_t)(end - at));
     c->request.query = query ? query + 1 : "";
     if (query)
@@ -94,27 +94,27 @@ static bool split_target(struct bide__http_connection *c)
     if (*at != '/' && *at != '*') { /* http://host/path */
         char *authority = strstr(at, "://");
         if (!authority)
-            return false;
+            return -EINVAL;
         at = strchr(authority + 3, '/');
     }
     c->request.path = at ? at : "/";
-    return true;
+    return 0;
 }
 
-static bool decode_segment(struct bide__http_connection *c, struct bide__http_text *segment)
+static int decode_segment(struct bide__http_connection *c, struct bide__http_text *segment)
 {
     if (!memchr(segment->data, '%', segment->size))
-        return true;
+        return 0;
     char *text = bide__http_arena_alloc(&c->arena, segment->size);
     ssize_t size = text ? bide__http_decode(text, segment->data, segment->size, false) : -ENOMEM;
     if (size < 0)
-        return false;
+        return (int)size;
     *segment = (struct bide__http_text){ text, (size_t)size };
-    return true;
+    return 0;
 }
 
-/* Fill c->match. False: the path is malformed. */
-static bool find_route(struct bide__http_connection *c)
+/* Fill c->match. -EINVAL: the path is malformed. */
+static int find_route(struct bide__http_connection *c)
 {
     struct bide__http_text segments[BIDE__HTTP_SEGMENTS_MAX + 1];
     unsigned count = 0;
@@ -123,12 +123,13 @@ static bool find_route(struct bide__http_connection *c)
         const char *end = at + 1 + strcspn(at + 1, "/");
         at++;
         segments[count] = (struct bide__http_text){ at, (size_t)(end - at) };
-        if (!decode_segment(c, &segments[count++]))
-            return false;
+        int err = decode_segment(c, &segments[count++]);
+        if (err < 0)
+            return err;
         at = end;
     }
     bide__http_route_match(&c->server->root, c->request.method, segments, count, &c->match);
-    return true;
+    return 0;
 }
 
 /* Make the text parameters NUL-terminated. */
@@ -163,7 +164,7 @@ static void answer_405(struct bide__http_connection *c)
     bide__http_answer_error(c, 405, "method not allowed");
 }
 
-/* ---- a request --------------------------------------------------------------------------------- */
+/* ---- a request ----------------------------------------------------------------------------- */
 
 static void refuse(struct bide__http_connection *c, int status, const char *message)
 {
@@ -191,13 +192,14 @@ static void call_handler(struct bide__http_connection *c)
 static void answer(struct bide__http_connection *c)
 {
     struct bide__http_parser *p = c->input.parser;
+    int err;
     c->request.method = bide__http_method(p->llhttp.method);
     c->request.minor = p->llhttp.http_minor;
     c->request.content_length = p->content_length;
     if (p->llhttp.method == HTTP_CONNECT)
         refuse(c, 501, "no proxy");
-    else if (!split_target(c) || !find_route(c))
-        bide__http_answer_error(c, 400, "malformed request target");
+    else if ((err = split_target(c)) < 0 || (err = find_route(c)) < 0)
+        bide__http_finish(c, err);
     else if (c->match.route)
         call_handler(c);
     else if (c->match.bad_number)
@@ -274,10 +276,10 @@ static void serve_request(struct bide__http_connection *c)
     end_request(c, begin);
 }
 
-/* ---- the connection ------------------------------------------------------------------------------ */
+/* ---- the connection ------------------------------------------------------------------------ */
 
-/* Closing with unread input resets the connection, and the reset can overtake the answer: so wait for
- * the client's end, for a while. */
+/* Closing with unread input resets the connection, and the reset can overtake the answer: so wait
+ * for the client's end, for a while. */
 static void linger(struct bide__http_connection *c)
 {
     size_t received = 0;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
-/* ---- the head -------------------------------------------------------------------------------- */
+/* ---- the head ------------------------------------------------------------------------------ */
 
 static bool value_is_clean(const char *s, size_t size)
 {
@@ -54,7 +54,8 @@ int bide_http_add_header(struct bide_http_response *res, const char *name, const
     return add_header(res, name, value, strlen(value));
 }
 
-int bide_http_add_headerf(struct bide_http_response *res, const char *name, const char *format, ...)
+int bide_http_add_headerf(struct bide_http_response *res, const char *name, const char *format,
+                          ...)
 {
     char value[1024];
     va_list args;
@@ -151,7 +152,7 @@ static int put_head(struct bide__http_connection *c, int status, const char *typ
     return 0;
 }
 
-/* ---- whole answers ---------------------------------------------------------------------------- */
+/* ---- whole answers ------------------------------------------------------------------------- */
 
 int bide_http_send(struct bide_http_response *res, int status, const char *type, const void *data,
                    size_t size)
@@ -208,7 +209,7 @@ int bide_http_error(struct bide_http_response *res, int status, const char *form
     return size < 0 ? -EINVAL : bide__http_answer_error(bide__http_by(res), status, message);
 }
 
-/* ---- streamed answers ------------------------------------------------------------------------- */
+/* ---- streamed answers ---------------------------------------------------------------------- */
 
 int bide_http_begin(struct bide_http_response *res, int status, const char *type, int64_t length)
 {
@@ -265,7 +266,7 @@ int bide_http_flush(struct bide_http_response *res)
     return bide__http_flush(bide__http_by(res));
 }
 
-/* ---- the end of a handler ---------------------------------------------------------------------- */
+/* ---- the end of a handler ------------------------------------------------------------------ */
 
 static int status_for(const struct bide__http_connection *c, int result)
 {
@@ -296,7 +297,7 @@ static void answer_for(struct bide__http_connection *c, int result)
     int status = status_for(c, result);
     bide__http_answer_error(c, status,
                             status == 400   ? c->body_error ? c->input.parser->message
-                                                            : "bad request"
+                                                            : "malformed request"
                             : status == 408 ? "the request's body took too long"
                             : status == 413 ? "the request's body is too large"
                             : status == 503 ? "try again later"

@@ -2,8 +2,8 @@
  * http/server.c - listening, accepting, stopping.
  *
  * Connections are children of a scope under a shield, so that the cancellation of bide_http_serve
- * does not reach them: they end by the graceful stop. It does reach the acceptor, a child of a scope
- * outside the shield.
+ * does not reach them: they end by the graceful stop. It does reach the acceptor, a child of a
+ * scope outside the shield.
  */
 #include "internal.h"
 #include <stdlib.h>

@@ -314,7 +314,8 @@ TEST(heads_that_are_large)
     CHECK(open_with(&b, NULL));
     size_t n = 0;
     for (int i = 0; i < 4; i++)
-        n += (size_t)sprintf(text + n, POST("/echo") "X: %030000d\r\nContent-Length: 5\r\n\r\nhello", i);
+        n += (size_t)sprintf(text + n, POST("/echo") "X: %030000d\r\n"
+                                       "Content-Length: 5\r\n\r\nhello", i);
     CHECK(client_say(&b.c, text));
     for (int i = 0; i < 4; i++) {
         CHECK_EQ(client_answer(&b.c, &b.a)->status, 200);

@@ -81,7 +81,8 @@ TEST(slow_clients_time_out)
         {"GET / HTTP/1.1\r\nHost: a\r\n", 408},
         {"POST /take HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", 408},
         {"POST /take HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab", 408},
-        {"POST /take HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n", 408},
+        {"POST /take HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "1\r\na\r\n0\r\n", 408},
     };
     struct service s;
     struct answer a = {0};
@@ -91,7 +92,8 @@ TEST(slow_clients_time_out)
     CHECK(start(&s, &options));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int status = ask_text(&s, cases[i].text, &a);
-        if (status != cases[i].status || (status && strcmp(answer_header(&a, "Connection"), "close")))
+        const char *fate = status ? answer_header(&a, "Connection") : "close";
+        if (status != cases[i].status || strcmp(fate, "close"))
             test_fail(__FILE__, __LINE__, "cases[%zu]: %d", i, status);
     }
     CHECK_EQ(ask_text(&s, GET("/"), &a), 200);

@@ -405,7 +405,8 @@ TEST(counters_count)
     size_t size = bide_http_metrics(s.server, text, sizeof(text));
     CHECK_EQ(size, strlen(text));
     CHECK_EQ(bide_http_metrics(s.server, NULL, 0), size);
-    CHECK(strstr(text, "\nbide_http_requests_total{method=\"GET\",route=\"/hello\",status=\"200\"} 2\n"));
+    CHECK(strstr(text, "\nbide_http_requests_total"
+                       "{method=\"GET\",route=\"/hello\",status=\"200\"} 2\n"));
     CHECK(strstr(text, "route=\"/fails/{errno:int}\",le=\"+Inf\"} 1\n"));
     CHECK(strstr(text, "\nbide_http_connections_total 1\n"));
     bide_http_free(s.server);
