@@ -4,9 +4,9 @@
  * fetch_user and fetch_posts are plain C functions that suspend. Called, they run in sequence;
  * as futures, both are described first and then driven together.
  */
-#include <bide/keywords.h>
-
 #include <stdio.h>
+
+#include <bide/keywords.h>
 
 struct user {
     char name[32];
