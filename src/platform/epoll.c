@@ -156,16 +156,32 @@ static int side_of(const struct bide_io *io)
     return bide__io_events(io) == POLLIN ? READ_SIDE : WRITE_SIDE;
 }
 
+/* The write of the first part of a writev that is not empty. */
+static void first_part(struct bide_io *io)
+{
+    const struct iovec *parts = io->buf;
+    for (size_t i = 0; i < io->size; i++) {
+        if (!parts[i].iov_len)
+            continue;
+        io->op = BIDE__OP_WRITE;
+        io->buf = parts[i].iov_base;
+        io->size = parts[i].iov_len;
+        return;
+    }
+}
+
 /* On a blocking descriptor: only when poll(2) says that it won't, and no more than it promises. */
 static ssize_t try_blocking(struct bide_io *io)
 {
     struct bide_io ready = { .op = BIDE__OP_POLL, .fd = io->fd,
                              .mask = (unsigned)bide__io_events(io) };
-    ssize_t events = bide__io_perform(&ready, true);
+    ssize_t events = io->size ? bide__io_perform(&ready, true) : 0;
     if (events < 0)
         return events;
     struct bide_io part = *io;
-    if (io->op == BIDE__OP_WRITE && part.size > PIPE_BUF)
+    if (io->op == BIDE__OP_WRITEV)
+        first_part(&part);
+    if (part.op == BIDE__OP_WRITE && part.size > PIPE_BUF)
         part.size = PIPE_BUF;
     return bide__io_perform(&part, true);
 }
@@ -228,6 +244,10 @@ static enum bide__submitted submit_unknown(struct epoll_reactor *r, struct entry
                                            struct bide_io *io)
 {
     examine(entry, io->fd);
+    /* Others came first: registered anew, what is ready for them is reported by the next turn. */
+    if (side_of(io) != POLL_SIDE && !bide__list_empty(&entry->waiting[side_of(io)]) &&
+        !never_waits(io) && register_fd(r, entry, io->fd) == 0)
+        return wait_for(r, entry, io);
     for (int registered = 0;; registered = 1) {
         if (registered || try_first(io)) {
             ssize_t result = try_now(r, entry, io);

@@ -103,7 +103,7 @@ static ssize_t socket_call(struct bide_io *io)
 
 static ssize_t perform_once(struct bide_io *io, int msg_flags)
 {
-    bool positioned = io->offset >= 0 || io->mask;
+    bool positioned = bide__io_positioned(io);
     switch (io->op) {
     case BIDE__OP_READ:
         return positioned ? pread(io->fd, io->buf, io->size, io->offset)
@@ -142,7 +142,7 @@ static ssize_t perform_once(struct bide_io *io, int msg_flags)
     }
 }
 
-ssize_t bide__io_perform(struct bide_io *io, bool dontwait)
+static ssize_t perform(struct bide_io *io, bool dontwait)
 {
     for (;;) {
         ssize_t result;
@@ -161,6 +161,14 @@ ssize_t bide__io_perform(struct bide_io *io, bool dontwait)
         if (io->op == BIDE__OP_CLOSE)
             return 0;
     }
+}
+
+ssize_t bide__io_perform(struct bide_io *io, bool dontwait)
+{
+    int saved = errno; /* the caller's affair */
+    ssize_t result = perform(io, dontwait);
+    errno = saved;
+    return result;
 }
 
 /* Perform with SIGPIPE held back: it is taken from the thread if the call raised it. */

@@ -92,6 +92,12 @@ ssize_t bide__io_block(struct bide_io *io);
 /* POLLIN or POLLOUT, whichever io waits for; 0 for an operation that waits for no descriptor. */
 int bide__io_events(const struct bide_io *io);
 
+/* Does io say where in the file (pread, pwrite)? */
+static inline bool bide__io_positioned(const struct bide_io *io)
+{
+    return (io->op == BIDE__OP_READ || io->op == BIDE__OP_WRITE) && io->mask;
+}
+
 ssize_t bide__kernel_call(struct bide__reactor *reactor, struct bide_io *io);
 bide_time bide__kernel_now(struct bide__reactor *reactor);
 void bide__kernel_wake(struct bide__reactor *reactor);

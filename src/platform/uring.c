@@ -17,13 +17,22 @@
 
 enum { SQ_ENTRIES = 512, CQ_ENTRIES = 4096, BATCH = 128, AHEAD = 2 };
 enum { TAG_NONE = 0, TAG_WAKE = 1 }; /* user_data that is no bide_io */
-enum { STAGE_OPERATION, STAGE_POLL };
+enum { STAGE_OPERATION, STAGE_POLL, STAGE_QUEUED };
+enum { READ_SIDE, WRITE_SIDE, SIDES, NO_SIDE = -1 };
+
+/* Those that wait behind the one operation of their direction that the kernel has: it would not
+ * keep their order. bide_io.link. */
+struct queues {
+    struct bide__list waiting[SIDES];
+};
 
 /* What is remembered of a descriptor while this ring works on it. */
 struct known_fd {
     uint32_t pending;   /* operations under way, closing not counted */
     uint8_t drained;    /* the last recv emptied it: wait for data before trying again */
     uint8_t closes;     /* of this number; an operation keeps it, in its `offloaded` */
+    uint8_t busy[SIDES]; /* the kernel has an operation of this direction */
+    struct queues *queues; /* NULL until one has to wait for another */
 };
 
 struct uring_reactor {
@@ -160,15 +169,27 @@ static void cancel_fd(struct uring_reactor *r, int fd)
     io_uring_sqe_set_data64(sqe, TAG_NONE);
 }
 
+static void finish(struct uring_reactor *r, struct bide_io *io, int result, uint32_t cqe_flags);
+
+/* The descriptor is about to be another one, or none. */
+static void forget(struct uring_reactor *r, int number)
+{
+    struct known_fd *fd = known(r, number);
+    if (!fd)
+        return;
+    fd->drained = 0;
+    fd->closes++;
+    for (int side = 0; fd->queues && side < SIDES; side++)
+        for (struct bide__list *link; (link = bide__list_pop(&fd->queues->waiting[side]));)
+            finish(r, bide__container(link, struct bide_io, link), -EBADF, 0);
+    if (fd->pending)
+        cancel_fd(r, number);
+}
+
 static void push(struct uring_reactor *r, struct bide_io *io)
 {
-    struct known_fd *fd = known(r, io->fd);
-    if (io->op == BIDE__OP_CLOSE && fd) {
-        if (fd->pending)
-            cancel_fd(r, io->fd);
-        fd->drained = 0;
-        fd->closes++;
-    }
+    if (io->op == BIDE__OP_CLOSE)
+        forget(r, io->fd);
     struct io_uring_sqe *sqe = get_sqe(r);
     if (!sqe) {
         bide__list_push(&r->backlog, &io->link);
@@ -178,20 +199,72 @@ static void push(struct uring_reactor *r, struct bide_io *io)
     io_uring_sqe_set_data(sqe, io);
 }
 
+/* Of a stream's operation, which has its turn; else NO_SIDE. */
+static int side_of(const struct bide_io *io)
+{
+    bool message = io->op >= BIDE__OP_RECV && io->op <= BIDE__OP_SENDMSG;
+    if (io->op == BIDE__OP_POLL || io->op == BIDE__OP_CONNECT || bide__io_positioned(io) ||
+        (message && io->flags & MSG_DONTWAIT))
+        return NO_SIDE;
+    int events = bide__io_events(io);
+    return events == POLLIN ? READ_SIDE : events == POLLOUT ? WRITE_SIDE : NO_SIDE;
+}
+
+/* Behind the one that the kernel has. 0 or -ENOMEM. */
+static int queue(struct known_fd *fd, struct bide_io *io, int side)
+{
+    if (!fd->queues) {
+        fd->queues = bide__alloc(sizeof(*fd->queues));
+        if (!fd->queues)
+            return -ENOMEM;
+        for (int i = 0; i < SIDES; i++)
+            bide__list_init(&fd->queues->waiting[i]);
+    }
+    io->stage = STAGE_QUEUED;
+    bide__list_push(&fd->queues->waiting[side], &io->link);
+    fd->pending++;
+    return 0;
+}
+
+/* What the kernel would take for something else. 0 or -errno. */
+static int check_position(const struct bide_io *io)
+{
+    if (!bide__io_positioned(io))
+        return 0;
+    if (io->offset < 0)
+        return -EINVAL;
+    int saved = errno;
+    int error = lseek(io->fd, 0, SEEK_CUR) < 0 ? -errno : 0;
+    errno = saved;
+    return error;
+}
+
+static enum bide__submitted done(struct bide_io *io, int result)
+{
+    io->result = result;
+    return BIDE__SUBMIT_DONE;
+}
+
 static enum bide__submitted uring_submit(struct bide__reactor *reactor, struct bide_io *io)
 {
     struct uring_reactor *r = self(reactor);
     io->stage = STAGE_OPERATION;
     io->link.next = NULL;
     bool closes = io->op == BIDE__OP_CLOSE; /* it must not fail */
-    if (!closes && know(r, io->fd) < 0) {
-        io->result = -ENOMEM;
-        return BIDE__SUBMIT_DONE;
-    }
+    if (!closes && know(r, io->fd) < 0)
+        return done(io, -ENOMEM);
+    int error = check_position(io);
+    if (error < 0)
+        return done(io, error);
     struct known_fd *fd = known(r, io->fd);
     if (fd && !closes) {
-        fd->pending++;
+        int side = side_of(io);
         io->offloaded = fd->closes;
+        if (side != NO_SIDE && fd->busy[side])
+            return queue(fd, io, side) < 0 ? done(io, -ENOMEM) : BIDE__SUBMIT_PENDING;
+        if (side != NO_SIDE)
+            fd->busy[side] = 1;
+        fd->pending++;
     }
     push(r, io);
     return BIDE__SUBMIT_PENDING;
@@ -199,11 +272,28 @@ static enum bide__submitted uring_submit(struct bide__reactor *reactor, struct b
 
 /* ---- completing ---- */
 
+/* The kernel has finished the operation of this direction: the next one's turn. */
+static void next_turn(struct uring_reactor *r, struct known_fd *fd, int side)
+{
+    if (side == NO_SIDE)
+        return;
+    struct bide__list *link = fd->queues ? bide__list_pop(&fd->queues->waiting[side]) : NULL;
+    fd->busy[side] = link != NULL;
+    if (!link)
+        return;
+    struct bide_io *io = bide__container(link, struct bide_io, link);
+    io->stage = STAGE_OPERATION;
+    link->next = NULL;
+    push(r, io);
+}
+
 static void finish(struct uring_reactor *r, struct bide_io *io, int result, uint32_t cqe_flags)
 {
     struct known_fd *fd = known(r, io->fd);
     if (fd && io->op != BIDE__OP_CLOSE) {
         fd->pending--;
+        if (io->stage != STAGE_QUEUED)
+            next_turn(r, fd, side_of(io));
         if (io->op == BIDE__OP_RECV)
             fd->drained = result > 0 && !(cqe_flags & IORING_CQE_F_SOCK_NONEMPTY);
     }
@@ -334,7 +424,7 @@ static void uring_cancel(struct bide__reactor *reactor, struct bide_io *io)
 {
     struct uring_reactor *r = self(reactor);
     io->cancelled = 1;
-    if (io->link.next) { /* it never reached the kernel */
+    if (io->link.next) { /* in the backlog or a queue: it never reached the kernel */
         bide__list_remove(&io->link);
         finish(r, io, -ECANCELED, 0);
         return;
@@ -358,6 +448,8 @@ static void uring_destroy(struct bide__reactor *reactor)
         io_uring_queue_exit(&r->ring);
     if (reactor->wake_fd >= 0)
         close(reactor->wake_fd);
+    for (size_t i = 0; i < r->fd_count; i++)
+        bide__free(r->fds[i].queues);
     bide__free(r->fds);
     bide__free(r);
 }
