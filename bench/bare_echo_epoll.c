@@ -15,7 +15,7 @@ enum { EVENTS = 512, BUFFER = 4096 };
 
 static void accept_all(int poller, int listener)
 {
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
     int one = 1;
     int fd;
 
@@ -47,7 +47,7 @@ int bare_echo_epoll(void *arg)
 {
     int listener = *(int *)arg;
     int poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[EVENTS] = { { .events = EPOLLIN | EPOLLET, .data.fd = listener } };
+    struct epoll_event events[EVENTS] = {{.events = EPOLLIN | EPOLLET, .data.fd = listener}};
 
     if (poller < 0 || epoll_ctl(poller, EPOLL_CTL_ADD, listener, events) < 0)
         return 1;

@@ -22,7 +22,7 @@ struct server {
     struct io_uring ring;
     struct io_uring_buf_ring *free_buffers; /* of the multishot manner */
     int returned;                           /* buffers put back in this turn */
-    char *memory;                           /* BUFFER bytes for each fd, or for each shared buffer */
+    char *memory; /* BUFFER bytes for each fd, or for each shared buffer */
 };
 
 /* The user data: operation, descriptor, and bytes or buffer. */
@@ -52,9 +52,9 @@ static void start_accept(struct server *s, int listener)
 
 static int set_up(struct server *s, int listener, size_t memory)
 {
-    struct io_uring_params params = { .flags = IORING_SETUP_SINGLE_ISSUER |
-                                               IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
-                                      .cq_entries = COMPLETIONS };
+    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER |
+                                              IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
+                                     .cq_entries = COMPLETIONS};
 
     if (io_uring_queue_init_params(ENTRIES, &s->ring, &params) < 0)
         return -1;
@@ -74,6 +74,7 @@ static void start_recv(struct server *s, int fd)
     struct io_uring_sqe *sqe = next_sqe(s);
 
     io_uring_prep_recv(sqe, fd, s->memory + (size_t)fd * BUFFER, BUFFER, 0);
+    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* what was there has been answered */
     io_uring_sqe_set_data64(sqe, tag(OP_RECV, fd, 0));
 }
 
@@ -123,7 +124,7 @@ static int share_buffers(struct server *s)
 {
     size_t size = BUFFERS * sizeof(struct io_uring_buf);
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)memory, .ring_entries = BUFFERS };
+    struct io_uring_buf_reg reg = {.ring_addr = (uintptr_t)memory, .ring_entries = BUFFERS};
 
     if (memory == MAP_FAILED || io_uring_register_buf_ring(&s->ring, &reg, 0) < 0)
         return -1;
@@ -192,7 +193,8 @@ static void run(struct server *s, void (*each)(struct server *s, const struct io
             io_uring_buf_ring_advance(s->free_buffers, s->returned);
         s->returned = 0;
         io_uring_submit_and_wait(&s->ring, 1);
-        io_uring_for_each_cqe(&s->ring, head, cqe) {
+        io_uring_for_each_cqe(&s->ring, head, cqe)
+        {
             each(s, cqe);
             seen++;
         }

@@ -27,7 +27,7 @@ static size_t partial[FDS]; /* bytes of a request whose end has not come, by fd 
 
 static void accept_all(int poller, int listener)
 {
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
     int one = 1;
     int fd;
 
@@ -79,7 +79,7 @@ int bare_http_epoll(void *arg)
 {
     int listener = *(int *)arg;
     int poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[EVENTS] = { { .events = EPOLLIN | EPOLLET, .data.fd = listener } };
+    struct epoll_event events[EVENTS] = {{.events = EPOLLIN | EPOLLET, .data.fd = listener}};
 
     for (int i = 0; i < ANSWERS; i++)
         memcpy(answers + (size_t)i * (sizeof(answer) - 1), answer, sizeof(answer) - 1);

@@ -46,8 +46,8 @@ static void put_row(struct text *text, sqlite3_stmt *row)
     char number[32];
 
     put(text, "{\"id\":", 6);
-    put(text, number, (size_t)snprintf(number, sizeof(number), "%lld",
-                                       (long long)sqlite3_column_int64(row, 0)));
+    put(text, number,
+        (size_t)snprintf(number, sizeof(number), "%lld", (long long)sqlite3_column_int64(row, 0)));
     for (int i = 1; i < sqlite3_column_count(row); i++) {
         const char *name = sqlite3_column_name(row, i);
         put(text, ",\"", 2);
@@ -76,7 +76,7 @@ static int put_rows(struct text *text, sqlite3_stmt *query, long id)
 static double answer(sqlite3_stmt *user, sqlite3_stmt *posts, long ids, long n)
 {
     static struct text text;
-    unsigned short seed[3] = { 42, 42, 42 };
+    unsigned short seed[3] = {42, 42, 42};
     double begin = bench_clock();
 
     for (long i = 0; i < n; i++) {

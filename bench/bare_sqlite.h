@@ -1,4 +1,4 @@
-/* bare_sqlite.h - what GET /users/ID costs without a server: both queries and the JSON, in a loop. */
+/* bare_sqlite.h - what GET /users/ID costs without a server: both queries and the JSON. */
 #ifndef BARE_SQLITE_H
 #define BARE_SQLITE_H
 

@@ -18,7 +18,7 @@ static _Alignas(64) unsigned char stack[16384];
 /* A call, as programs make it: what it returns to is predicted by where it was called from. */
 static __attribute__((noinline)) void switch_stacks(struct place *from, struct place *to)
 {
-        __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
+    __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rax, 0(%0)\n\t"
                      "movq %%rsp, 8(%0)\n\t"
                      "movq %%rbp, 16(%0)\n\t"
@@ -28,10 +28,10 @@ static __attribute__((noinline)) void switch_stacks(struct place *from, struct p
                      "1:"
                      : "+D"(from), "+S"(to)
                      :
-                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12",
-                       "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-                       "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
-                       "xmm13", "xmm14", "xmm15", "memory", "cc");
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+                       "memory", "cc");
 }
 
 /* Both sides run this, as fibers of one kind would. */
@@ -50,6 +50,6 @@ void bare_switch(void *arg, long n)
 {
     (void)arg;
     /* As after a call: 8 below a multiple of 16. */
-    there = (struct place){ (void *)(uintptr_t)other, stack + sizeof(stack) - 24, NULL };
+    there = (struct place){(void *)(uintptr_t)other, stack + sizeof(stack) - 24, NULL};
     switch_often(&here, &there, n / 2); /* there and back are two */
 }

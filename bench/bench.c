@@ -99,8 +99,8 @@ static void format_number(char *text, size_t size, double value)
 }
 
 /* Appends "<= 12 ns ok" to line. */
-static void judge(char *line, size_t size, const char *relation, double bar, const char *unit, int ok,
-                  const char *name)
+static void judge(char *line, size_t size, const char *relation, double bar, const char *unit,
+                  int ok, const char *name)
 {
     size_t used = strlen(line);
 
@@ -205,8 +205,8 @@ struct bench_pair bench_alternate(bench_loop *ours, bench_loop *bare, void *arg)
         b[i] = sample(bare, arg, n_bare);
         ratio[i] = a[i] / b[i];
     }
-    return (struct bench_pair){ bench_median(a, samples), bench_median(b, samples),
-                                bench_median(ratio, samples) };
+    return (struct bench_pair){bench_median(a, samples), bench_median(b, samples),
+                               bench_median(ratio, samples)};
 }
 
 /* ---- main ---------------------------------------------------------------------------------- */
@@ -276,7 +276,7 @@ static int run_benches(void *arg)
 
 int bench_main(int argc, char **argv, const struct bench *benches)
 {
-    struct job job = { benches, calloc((size_t)argc + 1, sizeof(char *)) };
+    struct job job = {benches, calloc((size_t)argc + 1, sizeof(char *))};
     int names = 0;
 
     if (!job.names)

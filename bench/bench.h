@@ -3,8 +3,8 @@
  * processes under test.
  *
  * A bench measures and reports figures. What it compares with is measured in the same run, in turns
- * (ours, bare, ours, bare ...), because a machine's speed drifts; so the ratios are steadier than the
- * times. Each bench is bounded in time, and everything that it starts ends with it.
+ * (ours, bare, ours, bare ...), because a machine's speed drifts; so the ratios are steadier than
+ * the times. Each bench is bounded in time, and everything that it starts ends with it.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -36,8 +36,8 @@ struct figure {
     const char *unit;
     const char *ratio_to; /* what ratio is a ratio to; NULL: nothing */
     double ratio;
-    double most, least;   /* bars of value; 0: none */
-    double ratio_most;    /* bar of ratio; 0: none */
+    double most, least; /* bars of value; 0: none */
+    double ratio_most;  /* bar of ratio; 0: none */
 };
 
 /* Prints one line of the table, or one JSON object. The strings are borrowed for the call. */
@@ -94,7 +94,8 @@ int bench_in_child(int (*fn)(void *arg), void *arg, int core, double seconds);
 
 /*
  * Starts a program; as bench_fork.
- * @ret_output  if not NULL: the reading end of its stdout, owned by the caller; else stdout is dropped
+ * @ret_output  if not NULL: the reading end of its stdout, owned by the caller; else stdout is
+ * dropped
  */
 pid_t bench_spawn(const char *const *argv, int core, int *ret_output);
 

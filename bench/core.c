@@ -1,24 +1,23 @@
 /* core.c - bench-core: the costs of the core, beside the bare mechanisms that it stands on. */
-#include "bench.h"
 #include "core.h"
+#include "bench.h"
 
 int main(int argc, char **argv)
 {
     static const struct bench benches[] = {
-        { "await_cold", "awaiting a function that does not suspend, beside calling it",
-          bench_await_cold },
-        { "yield", "two fibers in turns through the run queue, beside a bare switch", bench_yield },
-        { "spawn_join", "1,000 empty tasks in a scope, each; beside a list of callbacks",
-          bench_spawn_join },
-        { "join2", "join of two functions that do not suspend, beside calling both", bench_join2 },
-        { "sleep_fiber_1m", "bytes of each of a million sleeping fibers", bench_sleep_fiber_1m },
-        { "sleep_leaf_1m", "bytes of each of a million sleeping leaf futures",
-          bench_sleep_leaf_1m },
-        { "requests_10k", "10,000 concurrent requests that sleep 10 and 8 ms at once",
-          bench_requests_10k },
-        { "echo", "CPU time of an echo over TCP, beside bare epoll and io_uring servers",
-          bench_echo },
-        { 0 },
+        {"await_cold", "awaiting a function that does not suspend, beside calling it",
+         bench_await_cold},
+        {"yield", "two fibers in turns through the run queue, beside a bare switch", bench_yield},
+        {"spawn_join", "1,000 empty tasks in a scope, each; beside a list of callbacks",
+         bench_spawn_join},
+        {"join2", "join of two functions that do not suspend, beside calling both", bench_join2},
+        {"sleep_fiber_1m", "bytes of each of a million sleeping fibers", bench_sleep_fiber_1m},
+        {"sleep_leaf_1m", "bytes of each of a million sleeping leaf futures", bench_sleep_leaf_1m},
+        {"requests_10k", "10,000 concurrent requests that sleep 10 and 8 ms at once",
+         bench_requests_10k},
+        {"echo", "CPU time of an echo over TCP, beside bare epoll and io_uring servers",
+         bench_echo},
+        {0},
     };
 
     return bench_main(argc, argv, benches);

@@ -28,7 +28,7 @@ BIDE_ASYNC(int, measure, struct measurement *)
 static void compare(const char *name, bench_loop *ours, const char *bare_name, bench_loop *bare,
                     double most, double ratio_most)
 {
-    struct measurement m = { .ours = ours, .bare = bare };
+    struct measurement m = {.ours = ours, .bare = bare};
 
     bench_progress("%s", name);
     int error = bide_run(bide_async(measure, &m));
@@ -36,10 +36,14 @@ static void compare(const char *name, bench_loop *ours, const char *bare_name, b
         bench_failed("%s: no runtime: error %d", name, -error);
         return;
     }
-    bench_figure(&(struct figure){ .name = name, .value = m.result.ours, .unit = "ns",
-                                   .ratio_to = bare_name, .ratio = m.result.ratio,
-                                   .most = most, .ratio_most = ratio_most });
-    bench_figure(&(struct figure){ .name = bare_name, .value = m.result.bare, .unit = "ns" });
+    bench_figure(&(struct figure){.name = name,
+                                  .value = m.result.ours,
+                                  .unit = "ns",
+                                  .ratio_to = bare_name,
+                                  .ratio = m.result.ratio,
+                                  .most = most,
+                                  .ratio_most = ratio_most});
+    bench_figure(&(struct figure){.name = bare_name, .value = m.result.bare, .unit = "ns"});
 }
 
 /* ---- await_cold ---------------------------------------------------------------------------- */
@@ -148,7 +152,7 @@ static void queue_callbacks(void *arg, long n)
                 free_callbacks = c->next;
             else if (!(c = malloc(sizeof(*c))))
                 abort();
-            *c = (struct callback){ .call = call_nothing };
+            *c = (struct callback){.call = call_nothing};
             *last = c;
             last = &c->next;
         }

@@ -1,7 +1,7 @@
 /*
  * core_echo.c - echo of 64-byte messages over loopback: one server process on one core, the load on
- * the other. The servers take turns, a new process each time; what counts is the server's CPU time a
- * request, which depends on the load less than requests a second do.
+ * the other. The servers take turns, a new process each time; what counts is the server's CPU time
+ * a request, which depends on the load less than requests a second do.
  */
 #include "bare.h"
 #include "bench.h"
@@ -21,11 +21,11 @@ static const struct server {
     const char *name;
     int (*serve)(void *listener);
 } servers[SERVERS] = {
-    [BARE_EPOLL] = { "bare_epoll", bare_echo_epoll },
-    [BARE_URING] = { "bare_uring", bare_echo_uring },
-    [BARE_MULTISHOT] = { "bare_uring_multishot", bare_echo_uring_multishot },
-    [BIDE_EPOLL] = { "epoll", echo_on_epoll },
-    [BIDE_URING] = { "uring", echo_on_uring },
+    [BARE_EPOLL] = {"bare_epoll", bare_echo_epoll},
+    [BARE_URING] = {"bare_uring", bare_echo_uring},
+    [BARE_MULTISHOT] = {"bare_uring_multishot", bare_echo_uring_multishot},
+    [BIDE_EPOLL] = {"epoll", echo_on_epoll},
+    [BIDE_URING] = {"uring", echo_on_uring},
 };
 
 /* Per server: one sample a round. */
@@ -48,6 +48,23 @@ static int warm_up(struct load *load, pid_t server)
     return 0;
 }
 
+/*
+ * Long enough that what is under way at both ends of the time does not matter. Returns the number
+ * of requests that were answered in it.
+ */
+static long run_load(struct load *load)
+{
+    double begin = bench_clock(), least = bench_quick ? 0.3e9 : 1e9, most = 10e9, time;
+    long before = atomic_load(&load->requests), requests;
+
+    do {
+        bench_sleep(0.01);
+        requests = atomic_load(&load->requests) - before;
+        time = bench_clock() - begin;
+    } while (time < least || (requests < 20L * load->connections && time < most));
+    return requests;
+}
+
 /* One server under load for a while. */
 static int measure(const struct server *server, struct load *load, double *ret_cpu,
                    double *ret_rate)
@@ -63,11 +80,9 @@ static int measure(const struct server *server, struct load *load, double *ret_c
     pid_t loading = bench_fork(load_echo, load, BENCH_LOAD_CORE);
     if (serving > 0 && loading > 0 && warm_up(load, serving) == 0) {
         double cpu = bench_cpu_time(serving), clock = bench_clock();
-        long requests = atomic_load(&load->requests);
-        bench_sleep(bench_quick ? 0.3 : 1);
+        long requests = run_load(load);
         cpu = bench_cpu_time(serving) - cpu;
         clock = bench_clock() - clock;
-        requests = atomic_load(&load->requests) - requests;
         if (requests > 0 && !atomic_load(&load->errors)) {
             *ret_cpu = cpu / 1e3 / (double)requests;
             *ret_rate = (double)requests / clock * 1e9;
@@ -97,7 +112,7 @@ static void report(int connections, const struct samples *samples, int rounds)
         if (cpu[s] <= 0)
             continue;
         snprintf(name, sizeof(name), "echo_%d_%s", connections, servers[s].name);
-        struct figure figure = { .name = name, .value = cpu[s], .unit = "us" };
+        struct figure figure = {.name = name, .value = cpu[s], .unit = "us"};
         if (s >= BIDE_EPOLL && best >= 0) {
             for (int r = 0; r < rounds; r++)
                 v[r] = samples[s].cpu[r] / samples[best].cpu[r];
@@ -107,19 +122,19 @@ static void report(int connections, const struct samples *samples, int rounds)
         }
         bench_figure(&figure);
         snprintf(name, sizeof(name), "echo_%d_%s_rate", connections, servers[s].name);
-        bench_figure(&(struct figure){ .name = name, .value = rate[s], .unit = "req/s" });
+        bench_figure(&(struct figure){.name = name, .value = rate[s], .unit = "req/s"});
     }
 }
 
 void bench_echo(void)
 {
-    static const int connections[] = { 64, 1000, 10000 };
+    static const int connections[] = {64, 1000, 10000};
     int rounds = bench_rounds(ROUNDS, ROUNDS_QUICK);
     struct load *load = bench_shared(sizeof(*load));
 
     for (size_t i = 0; i < sizeof(connections) / sizeof(*connections); i++) {
-        struct samples samples[SERVERS] = { 0 };
-        int out[SERVERS] = { 0 }; /* it failed once: not asked again */
+        struct samples samples[SERVERS] = {0};
+        int out[SERVERS] = {0}; /* it failed once: not asked again */
         load->connections = connections[i];
         for (int r = 0; r < rounds; r++) {
             for (int s = 0; s < SERVERS; s++) {

@@ -113,12 +113,15 @@ void bench_sleep_fiber_1m(void)
     bench_progress("sleep_fiber_1m: %ld pages", sleepers());
     if (bench_in_child(touch_pages, pages, BENCH_ANY_CORE, 120) < 0)
         return;
-    bench_figure(&(struct figure){ .name = "sleep_fiber_1m", .value = fibers->bytes, .unit = "B",
-                                   .ratio_to = "bare_page", .ratio = fibers->bytes / pages->bytes,
-                                   .most = 4813 /* 4.7 KiB */ });
-    bench_figure(&(struct figure){ .name = "bare_page", .value = pages->bytes, .unit = "B" });
-    bench_figure(&(struct figure){ .name = "sleep_fiber_1m_time", .value = fibers->seconds,
-                                   .unit = "s" });
+    bench_figure(&(struct figure){.name = "sleep_fiber_1m",
+                                  .value = fibers->bytes,
+                                  .unit = "B",
+                                  .ratio_to = "bare_page",
+                                  .ratio = fibers->bytes / pages->bytes,
+                                  .most = 4813 /* 4.7 KiB */});
+    bench_figure(&(struct figure){.name = "bare_page", .value = pages->bytes, .unit = "B"});
+    bench_figure(
+        &(struct figure){.name = "sleep_fiber_1m_time", .value = fibers->seconds, .unit = "s"});
 }
 
 /* ---- sleep_leaf_1m ------------------------------------------------------------------------- */
@@ -148,8 +151,8 @@ static int sleep_in_leaves(struct found *found)
     for (size_t i = 0; i < n; i++)
         leaves[i] = bide_async(bide_sleep, LONG_SLEEP + (bide_time)i * BIDE_US);
     /* When the looking is over, the leaves are cancelled: it wins the race. */
-    int error = bide_race(bide_async(join_leaves, leaves, n),
-                          bide_async(look_at_leaves, found, &before));
+    int error =
+        bide_race(bide_async(join_leaves, leaves, n), bide_async(look_at_leaves, found, &before));
     found->seconds = (bench_clock() - begin) / 1e9;
     free(leaves);
     return error == 1 ? 0 : -EIO;
@@ -169,11 +172,14 @@ void bench_sleep_leaf_1m(void)
     bench_progress("sleep_leaf_1m: %ld leaves", sleepers());
     if (bench_in_child(run_leaves, found, BENCH_ANY_CORE, 120) < 0)
         return;
-    bench_figure(&(struct figure){ .name = "sleep_leaf_1m", .value = found->bytes, .unit = "B",
-                                   .ratio_to = "the struct alone", .ratio = found->bytes / bare,
-                                   .most = 160 });
-    bench_figure(&(struct figure){ .name = "sleep_leaf_1m_time", .value = found->seconds,
-                                   .unit = "s" });
+    bench_figure(&(struct figure){.name = "sleep_leaf_1m",
+                                  .value = found->bytes,
+                                  .unit = "B",
+                                  .ratio_to = "the struct alone",
+                                  .ratio = found->bytes / bare,
+                                  .most = 160});
+    bench_figure(
+        &(struct figure){.name = "sleep_leaf_1m_time", .value = found->seconds, .unit = "s"});
 }
 
 /* ---- requests_10k -------------------------------------------------------------------------- */
@@ -189,7 +195,7 @@ struct posts {
 static struct user fetch_user(int id)
 {
     bide_sleep(10 * BIDE_MS);
-    return (struct user){ id };
+    return (struct user){id};
 }
 BIDE_ASYNC(struct user, fetch_user, int)
 
@@ -197,7 +203,7 @@ static struct posts fetch_posts(int id)
 {
     (void)id;
     bide_sleep(8 * BIDE_MS);
-    return (struct posts){ 2 };
+    return (struct posts){2};
 }
 BIDE_ASYNC(struct posts, fetch_posts, int)
 
@@ -253,9 +259,16 @@ void bench_requests_10k(void)
         second[i] = found->second;
     }
     double ms = bench_median(second, (size_t)runs), cold = bench_median(first, (size_t)runs);
-    bench_figure(&(struct figure){ .name = "requests_10k", .value = ms, .unit = "ms",
-                                   .ratio_to = "the 10 ms ideal", .ratio = ms / 10, .most = 20,
-                                   .ratio_most = 2 });
-    bench_figure(&(struct figure){ .name = "requests_10k_first", .value = cold, .unit = "ms",
-                                   .ratio_to = "the 10 ms ideal", .ratio = cold / 10 });
+    bench_figure(&(struct figure){.name = "requests_10k",
+                                  .value = ms,
+                                  .unit = "ms",
+                                  .ratio_to = "the 10 ms ideal",
+                                  .ratio = ms / 10,
+                                  .most = 20,
+                                  .ratio_most = 2});
+    bench_figure(&(struct figure){.name = "requests_10k_first",
+                                  .value = cold,
+                                  .unit = "ms",
+                                  .ratio_to = "the 10 ms ideal",
+                                  .ratio = cold / 10});
 }

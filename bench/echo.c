@@ -35,14 +35,14 @@ BIDE_ASYNC(int, serve, int)
 
 int echo_on_epoll(void *listener)
 {
-    struct bide_config config = { .reactor = BIDE_REACTOR_EPOLL };
+    struct bide_config config = {.reactor = BIDE_REACTOR_EPOLL};
 
     return bide_run_with(&config, bide_async(serve, *(int *)listener)) < 0;
 }
 
 int echo_on_uring(void *listener)
 {
-    struct bide_config config = { .reactor = BIDE_REACTOR_URING };
+    struct bide_config config = {.reactor = BIDE_REACTOR_URING};
 
     return bide_run_with(&config, bide_async(serve, *(int *)listener)) < 0;
 }

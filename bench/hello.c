@@ -17,12 +17,12 @@ static int hello(struct bide_http_request *req, struct bide_http_response *res, 
 int hello_serve(void *arg)
 {
     static const struct bide_http_route routes[] = {
-        { .method = BIDE_HTTP_GET, .path = "/", .handler = hello },
+        {.method = BIDE_HTTP_GET, .path = "/", .handler = hello},
     };
     struct hello *to = arg;
-    struct bide_http_options options = { .port = (uint16_t)to->port,
-                                         .requests_max = UINT_MAX }; /* wrk's connections stay */
-    struct bide_config config = { .reactor = (enum bide_reactor)to->reactor };
+    struct bide_http_options options = {.port = (uint16_t)to->port,
+                                        .requests_max = UINT_MAX}; /* wrk's connections stay */
+    struct bide_config config = {.reactor = (enum bide_reactor)to->reactor};
     struct bide_http_server *server;
 
     if (bide_http_new(&options, routes, 1, &server) < 0)

@@ -19,10 +19,10 @@ static unsigned char received[FDS]; /* bytes of its answer, by fd */
 
 static int open_connection(int port)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    struct linger reset = { .l_onoff = 1 }; /* no TIME_WAIT: one run after the other would fill up */
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)port),
+                               .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct linger reset = {.l_onoff = 1}; /* no TIME_WAIT: one run after the other would fill up */
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -37,7 +37,8 @@ static int open_connection(int port)
     return fd;
 }
 
-/* An answer, or a part of it. Returns how many requests it ended; -1 when the connection is lost. */
+/* An answer, or a part of it. Returns how many requests it ended; -1 when the connection is lost.
+ */
 static int answer(int fd)
 {
     char buffer[LOAD_MESSAGE];
@@ -56,7 +57,7 @@ static int answer(int fd)
 
 static int begin(struct load *load, int poller)
 {
-    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     int *fds = calloc((size_t)load->connections, sizeof(*fds));
 
     for (int i = 0; fds && i < load->connections; i++) {

@@ -8,7 +8,7 @@ enum { LOAD_MESSAGE = 64 }; /* bytes */
 
 /* In bench_shared memory. */
 struct load {
-    int port;             /* on 127.0.0.1 */
+    int port; /* on 127.0.0.1 */
     int connections;
     atomic_int connected; /* so far */
     atomic_long requests; /* answered so far */

@@ -47,7 +47,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 int process_supervise(int (*fn)(void *arg), void *arg)
 {
     const char *base = getenv("TMPDIR");
-    struct timespec limit = { .tv_sec = SECONDS_MAX };
+    struct timespec limit = {.tv_sec = SECONDS_MAX};
     struct rlimit files;
     sigset_t set, old;
     int status = 1;
@@ -66,7 +66,8 @@ int process_supervise(int (*fn)(void *arg), void *arg)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, &old);
-    prctl(PR_SET_CHILD_SUBREAPER, 1); /* its grandchildren are its to reap when their parent is gone */
+    prctl(PR_SET_CHILD_SUBREAPER,
+          1); /* its grandchildren are its to reap when their parent is gone */
 
     fflush(NULL);
     pid_t pid = fork();
@@ -143,7 +144,7 @@ pid_t bench_fork(int (*fn)(void *arg), void *arg, int core)
 
 pid_t bench_spawn(const char *const *argv, int core, int *ret_output)
 {
-    int ends[2] = { -1, -1 };
+    int ends[2] = {-1, -1};
 
     if (ret_output && pipe2(ends, O_CLOEXEC) < 0) {
         bench_failed("pipe: %s", strerror(errno));
@@ -227,8 +228,8 @@ double bench_cpu_time(pid_t pid)
 
 void bench_sleep(double seconds)
 {
-    struct timespec t = { .tv_sec = (time_t)seconds,
-                          .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    struct timespec t = {.tv_sec = (time_t)seconds,
+                         .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
 
     while (nanosleep(&t, &t) < 0 && errno == EINTR)
         continue;
@@ -238,9 +239,9 @@ void bench_sleep(double seconds)
 
 static struct sockaddr_in loopback(int port)
 {
-    return (struct sockaddr_in){ .sin_family = AF_INET,
-                                 .sin_port = htons((uint16_t)port),
-                                 .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr = {htonl(INADDR_LOOPBACK)}};
 }
 
 int bench_listen(int *ret_port)

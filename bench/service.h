@@ -1,4 +1,5 @@
-/* service.h - the benches of bench-service, and the HTTP server on bide that one of them measures. */
+/* service.h - the benches of bench-service, and the HTTP server on bide that one of them measures.
+ */
 #ifndef SERVICE_H
 #define SERVICE_H
 

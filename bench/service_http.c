@@ -16,8 +16,7 @@ enum { ROUNDS = 5, ROUNDS_QUICK = 2, PIPELINED = 16 };
 enum { BARE, BIDE_EPOLL, BIDE_URING, SERVERS };
 
 static const char *const names[SERVERS] = {
-    [BARE] = "bare_epoll", [BIDE_EPOLL] = "epoll", [BIDE_URING] = "uring"
-};
+    [BARE] = "bare_epoll", [BIDE_EPOLL] = "epoll", [BIDE_URING] = "uring"};
 
 struct samples {
     double rate[ROUNDS], p99[ROUNDS], cpu[ROUNDS];
@@ -31,9 +30,9 @@ static pid_t start(int server, int *ret_port)
         close(listener);
         return pid;
     }
-    struct hello hello = { .port = bench_free_port(),
-                           .reactor = server == BIDE_EPOLL ? BIDE_REACTOR_EPOLL
-                                                           : BIDE_REACTOR_URING };
+    struct hello hello = {.port = bench_free_port(),
+                          .reactor =
+                              server == BIDE_EPOLL ? BIDE_REACTOR_EPOLL : BIDE_REACTOR_URING};
     *ret_port = hello.port;
     return bench_fork(hello_serve, &hello, BENCH_SERVER_CORE);
 }
@@ -61,7 +60,7 @@ static void report(const char *kind, const struct wrk_load *load, struct samples
     char name[64];
 
     for (int s = 0; s < SERVERS; s++) {
-        struct figure figure = { .name = name, .unit = "us" };
+        struct figure figure = {.name = name, .unit = "us"};
         double v[ROUNDS];
         if (samples[s].cpu[0] <= 0)
             continue;
@@ -77,12 +76,12 @@ static void report(const char *kind, const struct wrk_load *load, struct samples
         snprintf(name, sizeof(name), "%s_%d_%s", kind, load->connections, names[s]);
         bench_figure(&figure);
         snprintf(name, sizeof(name), "%s_%d_%s_rate", kind, load->connections, names[s]);
-        bench_figure(&(struct figure){ .name = name, .unit = "req/s",
-                                       .value = bench_median(samples[s].rate, (size_t)rounds) });
+        bench_figure(&(struct figure){
+            .name = name, .unit = "req/s", .value = bench_median(samples[s].rate, (size_t)rounds)});
         snprintf(name, sizeof(name), "%s_%d_%s_p99", kind, load->connections, names[s]);
         double p99 = bench_median(samples[s].p99, (size_t)rounds);
         if (p99 > 0) /* wrk's correction for omitted samples can leave nothing to rank */
-            bench_figure(&(struct figure){ .name = name, .unit = "ms", .value = p99 });
+            bench_figure(&(struct figure){.name = name, .unit = "ms", .value = p99});
         else
             bench_note("wrk gave no p99 for %s", name);
     }
@@ -90,10 +89,13 @@ static void report(const char *kind, const struct wrk_load *load, struct samples
 
 static void compare(const char *kind, int connections, int depth)
 {
-    struct wrk_load load = { .path = "/", .connections = connections, .depth = depth,
-                             .seconds = bench_quick ? 1 : 2, .core = BENCH_LOAD_CORE };
-    struct samples samples[SERVERS] = { 0 };
-    int out[SERVERS] = { 0 }; /* it failed once: not asked again */
+    struct wrk_load load = {.path = "/",
+                            .connections = connections,
+                            .depth = depth,
+                            .seconds = bench_quick ? 1 : 2,
+                            .core = BENCH_LOAD_CORE};
+    struct samples samples[SERVERS] = {0};
+    int out[SERVERS] = {0}; /* it failed once: not asked again */
     int rounds = bench_rounds(ROUNDS, ROUNDS_QUICK);
 
     for (int r = 0; r < rounds; r++) {

@@ -31,9 +31,9 @@ struct server {
 };
 
 static struct server servers[SERVERS] = {
-    [URING] = { .name = "service", .reactor = "BIDE_REACTOR=uring" },
-    [EPOLL] = { .name = "service_epoll", .reactor = "BIDE_REACTOR=epoll" },
-    [NGINX] = { .name = "nginx_file" },
+    [URING] = {.name = "service", .reactor = "BIDE_REACTOR=uring"},
+    [EPOLL] = {.name = "service_epoll", .reactor = "BIDE_REACTOR=epoll"},
+    [NGINX] = {.name = "nginx_file"},
 };
 
 /* ---- starting ------------------------------------------------------------------------------ */
@@ -45,8 +45,8 @@ static int start_service(struct server *s)
     s->port = bench_free_port();
     snprintf(s->db, sizeof(s->db), "%s/%s.db", bench_directory(), s->name);
     snprintf(port, sizeof(port), "%d", s->port);
-    const char *argv[] = { "env", s->reactor, USER_SERVICE, "--db", s->db, "--host", "127.0.0.1",
-                           "--port", port, NULL };
+    const char *argv[] = {"env",    s->reactor,  USER_SERVICE, "--db", s->db,
+                          "--host", "127.0.0.1", "--port",     port,   NULL};
     s->pid = bench_spawn(argv, BENCH_ANY_CORE, NULL);
     if (s->pid > 0 && bench_wait_port(s->port, s->pid, 60) == 0)
         return 0;
@@ -60,10 +60,10 @@ static long body_size(int port)
     static const char request[] = "GET /users/42 HTTP/1.1\r\nHost: localhost\r\n"
                                   "Connection: close\r\n\r\n";
     static char answer[65536];
-    struct sockaddr_in addr = { .sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    struct timeval limit = { .tv_sec = 5 };
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)port),
+                               .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct timeval limit = {.tv_sec = 5};
     size_t used = 0;
     ssize_t got;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -117,7 +117,7 @@ static int start_nginx(struct server *s, long size)
     s->port = bench_free_port();
     snprintf(config, sizeof(config), "%s/nginx.conf", bench_directory());
     snprintf(page, sizeof(page), "%s/user.json", bench_directory());
-    const char *argv[] = { "nginx", "-c", config, "-e", "/dev/null", NULL };
+    const char *argv[] = {"nginx", "-c", config, "-e", "/dev/null", NULL};
     if (write_nginx_files(config, page, s->port, size) == 0)
         s->pid = bench_spawn(argv, BENCH_ANY_CORE, NULL);
     if (s->pid > 0 && bench_wait_port(s->port, s->pid, 10) == 0)
@@ -130,9 +130,12 @@ static int start_nginx(struct server *s, long size)
 
 static int measure(struct server *s, int round)
 {
-    struct wrk_load load = { .port = s->port, .path = "/users", .connections = CONNECTIONS,
-                             .ids = USERS, .seconds = bench_quick ? 1 : 3,
-                             .core = BENCH_ANY_CORE };
+    struct wrk_load load = {.port = s->port,
+                            .path = "/users",
+                            .connections = CONNECTIONS,
+                            .ids = USERS,
+                            .seconds = bench_quick ? 1 : 3,
+                            .core = BENCH_ANY_CORE};
     struct wrk_result result;
 
     if (wrk_run(&load, s->pid, &result) < 0)
@@ -155,7 +158,7 @@ static double ratio_to(const double *ours, const double *other, int rounds)
 static void report(struct server *s, const double *sqlite, int rounds)
 {
     int bars = s->reactor != NULL;
-    struct figure figure = { .name = s->name, .unit = "us", .most = bars ? 60 : 0 };
+    struct figure figure = {.name = s->name, .unit = "us", .most = bars ? 60 : 0};
     char name[64];
 
     if (bars && sqlite[0] > 0) {
@@ -165,7 +168,7 @@ static void report(struct server *s, const double *sqlite, int rounds)
     figure.value = bench_median(s->cpu, (size_t)rounds);
     bench_figure(&figure);
     snprintf(name, sizeof(name), "%s_rate", s->name);
-    figure = (struct figure){ .name = name, .unit = "req/s", .least = bars ? 20000 : 0 };
+    figure = (struct figure){.name = name, .unit = "req/s", .least = bars ? 20000 : 0};
     if (bars && servers[NGINX].rate[0] > 0) {
         figure.ratio_to = "nginx_file_rate";
         figure.ratio = ratio_to(s->rate, servers[NGINX].rate, rounds);
@@ -173,14 +176,16 @@ static void report(struct server *s, const double *sqlite, int rounds)
     figure.value = bench_median(s->rate, (size_t)rounds);
     bench_figure(&figure);
     snprintf(name, sizeof(name), "%s_p99", s->name);
-    bench_figure(&(struct figure){ .name = name, .unit = "ms", .most = bars ? 15 : 0,
-                                   .value = bench_median(s->p99, (size_t)rounds) });
+    bench_figure(&(struct figure){.name = name,
+                                  .unit = "ms",
+                                  .most = bars ? 15 : 0,
+                                  .value = bench_median(s->p99, (size_t)rounds)});
 }
 
 /* The services are measured while they run; the queries alone need one service's file only. */
 static void measure_all(int rounds)
 {
-    double sqlite[ROUNDS] = { 0 };
+    double sqlite[ROUNDS] = {0};
 
     for (int r = 0; r < rounds; r++) {
         for (int s = 0; s < SERVERS; s++) {
@@ -198,8 +203,8 @@ static void measure_all(int rounds)
     for (int s = 0; s < SERVERS; s++)
         if (servers[s].pid > 0)
             report(&servers[s], sqlite, rounds);
-    bench_figure(&(struct figure){ .name = "bare_sqlite", .unit = "us",
-                                   .value = bench_median(sqlite, (size_t)rounds) });
+    bench_figure(&(struct figure){
+        .name = "bare_sqlite", .unit = "us", .value = bench_median(sqlite, (size_t)rounds)});
 }
 
 void bench_users(void)

@@ -109,8 +109,8 @@ int wrk_run(const struct wrk_load *load, pid_t server, struct wrk_result *ret_re
     snprintf(depth, sizeof(depth), "%d", load->depth > 1 ? load->depth : 1);
     snprintf(ids, sizeof(ids), "%ld", load->ids);
 
-    const char *argv[] = { "wrk", "-t1", "-c", connections, "-d", duration, "--timeout", "5s",
-                           "-s", file, url, "--", load->path, depth, ids, NULL };
+    const char *argv[] = {"wrk", "-t1", "-c", connections, "-d",       duration, "--timeout", "5s",
+                          "-s",  file,  url,  "--",        load->path, depth,    ids,         NULL};
     double cpu = bench_cpu_time(server);
     pid_t pid = bench_spawn(argv, load->core, &output);
     if (pid < 0)
@@ -122,8 +122,7 @@ int wrk_run(const struct wrk_load *load, pid_t server, struct wrk_result *ret_re
         bench_failed("wrk: %.0f requests, %.0f errors, status %d", requests, errors, status);
         return -1;
     }
-    *ret_result = (struct wrk_result){ .rate = requests / us * 1e6,
-                                       .p99 = p99 / 1e3,
-                                       .cpu = cpu / 1e3 / requests };
+    *ret_result = (struct wrk_result){
+        .rate = requests / us * 1e6, .p99 = p99 / 1e3, .cpu = cpu / 1e3 / requests};
     return 0;
 }

@@ -5,11 +5,11 @@
 #include <sys/types.h>
 
 struct wrk_load {
-    int port;          /* on 127.0.0.1 */
+    int port; /* on 127.0.0.1 */
     const char *path;
     int connections;
-    int depth;         /* requests in one packet; 0 and 1: alone */
-    long ids;          /* if not 0: /ID is added to path, random ids of 1..ids */
+    int depth; /* requests in one packet; 0 and 1: alone */
+    long ids;  /* if not 0: /ID is added to path, random ids of 1..ids */
     double seconds;
     int core;
 };
