@@ -130,8 +130,8 @@ int get_user(struct bide_http_request *req, struct bide_http_response *res, void
 
 /* ---- GET /users ---------------------------------------------------------------------------- */
 
-/* The page's users, and where the next one begins. One row more than limit was asked for: is there a
- * next page? */
+/* The page's users, and where the next one begins. One row more than limit was asked for, to know
+ * whether there is a next page. */
 static int send_users(struct bide_http_response *res, struct bide_sqlite_rows *rows, int64_t limit)
 {
     struct json json;

@@ -5,7 +5,7 @@
  *     int r = bide_sqlite_open("users.db", NULL, &db);
  *
  *     struct bide_sqlite_rows rows;
- *     r = bide_sqlite_query(db, &rows, "SELECT id, name FROM users WHERE id > ? LIMIT ?", after, 10);
+ *     r = bide_sqlite_query(db, &rows, "SELECT id, name FROM users WHERE id > ?", after);
  *     while (r >= 0 && bide_sqlite_next(&rows))
  *         puts(bide_sqlite_row_text(&rows, 1));
  *     bide_sqlite_release(&rows);
@@ -13,11 +13,12 @@
  *     r = bide_sqlite_exec(db, NULL, "UPDATE users SET name = ? WHERE id = ?", "Ada", id);
  *
  * Where statements run. A read runs in place, on the worker, as long as it is short and needs
- * nothing from the disk; one that turns out not to be is abandoned and run again on a reader thread
- * of the database's, and the same statement then goes there at once for a while. Handing a statement
- * to another thread costs more than most statements do. Writes run on the one writer thread, those
- * that come while a transaction commits together in the next: each is answered after its own commit,
- * and one that fails leaves the others alone. docs/decisions/0010-sqlite-where-queries-run.md.
+ * nothing from the disk; one that turns out not to be is abandoned and run again on a reader
+ * thread of the database's, and the same statement then goes there at once for a while. Handing a
+ * statement to another thread costs more than most statements do. Writes run on the one writer
+ * thread, those that come while a transaction commits together in the next: each is answered after
+ * its own commit, and one that fails leaves the others alone.
+ * docs/decisions/0010-sqlite-where-queries-run.md has the figures.
  *
  * Hence a function given to bide_sqlite_read or bide_sqlite_write may be called more than once
  * (its earlier attempt undone), on another thread, and must begin from its arguments each time.
@@ -38,8 +39,8 @@
  *   -EFBIG        a value, row or result is too large
  *   -EIO          the disk
  *   -EINVAL       the SQL, or the number or type of its arguments, is wrong
- *   -EPERM        a statement that is the library's own: BEGIN, COMMIT, SAVEPOINT, ATTACH, and PRAGMAs
- *                 of the journal
+ *   -EPERM        a statement that is the library's own: BEGIN, COMMIT, SAVEPOINT, ATTACH, and
+ *                 PRAGMAs of the journal
  *   -ENOMEM, -EAGAIN (no thread)
  *   -ECANCELED, -ETIMEDOUT (an inherited deadline)
  *

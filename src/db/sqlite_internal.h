@@ -10,10 +10,10 @@
  *   sqlite_write.c   the writer thread: many calls in one transaction
  *   sqlite_rows.c    single statements, and rows that are copied out
  *
- * Threading: a connection is used by one thread at a time (SQLITE_OPEN_NOMUTEX): the writer's by the
- * writer thread; each reader thread has its own; the near ones, for reads in place, are taken
- * from a list for the time of one read, in which the fiber does not suspend. What threads share is
- * under the mutex of its lane, or of the database.
+ * Threading: a connection is used by one thread at a time (SQLITE_OPEN_NOMUTEX): the writer's by
+ * the writer thread; each reader thread has its own; the near ones, for reads in place, are taken
+ * from a list for the time of one read, in which the fiber does not suspend. What threads share
+ * is under the mutex of its lane, or of the database.
  */
 #ifndef BIDE_DB_SQLITE_INTERNAL_H
 #define BIDE_DB_SQLITE_INTERNAL_H

@@ -41,8 +41,10 @@ static int on_busy(void *arg, int count)
 
 static bool is_journal_pragma(const char *name)
 {
-    static const char *const names[] = { "journal_mode", "locking_mode", "query_only", "wal_checkpoint",
-                                         "wal_autocheckpoint", "synchronous", "writable_schema" };
+    static const char *const names[] = {
+        "journal_mode",       "locking_mode", "query_only",      "wal_checkpoint",
+        "wal_autocheckpoint", "synchronous",  "writable_schema",
+    };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (!strcasecmp(name, names[i]))
@@ -97,7 +99,12 @@ static int set_up(struct bide__sqlite_conn *conn, const char *const *pragmas)
 
 static int set_up_reader(struct bide__sqlite_conn *conn)
 {
-    static const char *const pragmas[] = { "PRAGMA query_only=ON", "PRAGMA cache_size=-8192", NULL };
+    static const char *const pragmas[] = {
+        "PRAGMA query_only=ON",
+        "PRAGMA cache_size=-8192",
+        NULL,
+    };
+
     return set_up(conn, pragmas);
 }
 

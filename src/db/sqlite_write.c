@@ -1,5 +1,6 @@
 /*
- * db/sqlite_write.c - the writer thread: calls that wait while a transaction commits share the next.
+ * db/sqlite_write.c - the writer thread: calls that wait while a transaction commits share the
+ * next one.
  *
  * A commit costs a write of the disk, whatever is in it. So all calls that are queued (up to
  * BIDE__SQLITE_BATCH) go into one transaction, each in a savepoint, so that one that fails is

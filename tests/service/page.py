@@ -29,7 +29,8 @@ BARS = """(() => {
 def picture(browser, name):
     directory = os.environ.get("SCREENSHOTS")
     if directory:
-        browser.evaluate("Promise.all(document.getAnimations().map((a) => a.finished)).then(() => 1)")
+        browser.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))"
+                         ".then(() => 1)")
         browser.screenshot(os.path.join(directory, name + ".png"))
 
 
@@ -122,7 +123,8 @@ def test_mistakes_are_told_kindly():
         assert "--latency" in text(browser, "sum")
         picture(browser, "near")
         # A post with markup in it is text.
-        service.post("/users/3/posts", {"title": "<img src=x onerror=alert(1)>", "body": "<b>b</b>"})
+        service.post("/users/3/posts",
+                     {"title": "<img src=x onerror=alert(1)>", "body": "<b>b</b>"})
         ask(browser, "3")
         browser.until("document.querySelectorAll('#posts li').length === 11")
         assert browser.evaluate("document.querySelectorAll('#posts img, #posts b').length") == 0
