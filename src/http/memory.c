@@ -1,11 +1,19 @@
 /*
  * http/memory.c - blocks of one size, recycled by each server, and the arena of a request.
  *
- * All memory of the library comes from the two functions at the top, so that a test can make each
- * allocation fail.
+ * Blocks lie in chunks of address space. A few free ones stay warm; the memory of the others goes
+ * back to the kernel, so that ten thousand connections that were busy and are idle hold none.
+ *
+ * All memory of the library comes from the two functions at the top (chunks too, by their heads),
+ * so that a test can make each allocation fail.
  */
 #include "memory.h"
+#include <assert.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+static_assert(sizeof(struct bide__http_block) == BIDE__HTTP_BLOCK, "whole pages");
+static_assert(BIDE__HTTP_CHUNK == 64, "one bit each");
 
 bool (*bide__http_fault)(void);
 
@@ -23,20 +31,53 @@ void *bide__http_calloc(size_t count, size_t size)
     return calloc(count, size);
 }
 
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+static struct bide__http_chunk *add_chunk(struct bide__http_pool *pool)
+{
+    struct bide__http_chunk *chunk = bide__http_malloc(sizeof(*chunk));
+    if (!chunk)
+        return NULL;
+    void *blocks = mmap(NULL, BIDE__HTTP_CHUNK * sizeof(*chunk->blocks), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (blocks == MAP_FAILED) {
+        free(chunk);
+        return NULL;
+    }
+    chunk->blocks = blocks;
+    chunk->cold = UINT64_MAX;
+    chunk->next = pool->chunks;
+    pool->chunks = chunk;
+    return chunk;
+}
+
 struct bide__http_block *bide__http_block_get(struct bide__http_pool *pool)
 {
     struct bide__http_block *block = pool->free;
-    if (!block)
-        return bide__http_malloc(sizeof(*block));
-    pool->free = block->next;
-    pool->count--;
+    if (BIDE__LIKELY(block != NULL)) {
+        pool->free = block->next;
+        pool->count--;
+        return block;
+    }
+    struct bide__http_chunk *chunk = pool->chunks;
+    while (chunk && !chunk->cold)
+        chunk = chunk->next;
+    if (!chunk)
+        chunk = add_chunk(pool);
+    if (!chunk)
+        return NULL;
+    block = &chunk->blocks[__builtin_ctzll(chunk->cold)];
+    chunk->cold &= chunk->cold - 1;
+    block->chunk = chunk;
     return block;
 }
 
 void bide__http_block_put(struct bide__http_pool *pool, struct bide__http_block *block)
 {
-    if (pool->count == BIDE__HTTP_BLOCKS_KEPT) {
-        free(block);
+    if (BIDE__UNLIKELY(pool->count == BIDE__HTTP_BLOCKS_KEPT)) {
+        struct bide__http_chunk *chunk = block->chunk;
+        madvise(block, sizeof(*block), MADV_DONTNEED);
+        chunk->cold |= 1ull << (block - chunk->blocks);
         return;
     }
     block->next = pool->free;
@@ -46,13 +87,17 @@ void bide__http_block_put(struct bide__http_pool *pool, struct bide__http_block 
 
 void bide__http_pool_release(struct bide__http_pool *pool)
 {
-    while (pool->free) {
-        struct bide__http_block *block = pool->free;
-        pool->free = block->next;
-        free(block);
+    while (pool->chunks) {
+        struct bide__http_chunk *chunk = pool->chunks;
+        pool->chunks = chunk->next;
+        munmap(chunk->blocks, BIDE__HTTP_CHUNK * sizeof(*chunk->blocks));
+        free(chunk);
     }
+    pool->free = NULL;
     pool->count = 0;
 }
+
+/* ---- arenas ---------------------------------------------------------------------------------- */
 
 void *bide__http_arena_alloc(struct bide__http_arena *arena, size_t size)
 {

@@ -6,21 +6,32 @@
 
 #include <bide/base.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum {
     BIDE__HTTP_BLOCK = 16384,     /* bytes of a block: an input or output buffer, or arena space */
-    BIDE__HTTP_BLOCKS_KEPT = 128, /* free ones that a server keeps */
+    BIDE__HTTP_BLOCKS_KEPT = 128, /* free ones that keep their memory */
+    BIDE__HTTP_CHUNK = 64,        /* blocks */
 };
 
 struct bide__http_block {
     struct bide__http_block *next;
-    char data[BIDE__HTTP_BLOCK - sizeof(void *)];
+    struct bide__http_chunk *chunk; /* that it is in */
+    char data[BIDE__HTTP_BLOCK - 2 * sizeof(void *)];
 };
 
-/* Free blocks, last in first out. */
+/* Address space of many blocks. */
+struct bide__http_chunk {
+    struct bide__http_chunk *next;
+    struct bide__http_block *blocks; /* BIDE__HTTP_CHUNK of them */
+    uint64_t cold;                   /* bits: free, and without memory */
+};
+
 struct bide__http_pool {
-    struct bide__http_block *free;
-    unsigned count;
+    struct bide__http_block *free; /* warm, last in first out */
+    unsigned count;                /* of those */
+    struct bide__http_chunk *chunks;
 };
 
 struct bide__http_large {
@@ -45,6 +56,8 @@ void *bide__http_calloc(size_t count, size_t size);
 
 struct bide__http_block *bide__http_block_get(struct bide__http_pool *pool); /* or NULL */
 void bide__http_block_put(struct bide__http_pool *pool, struct bide__http_block *block);
+
+/* All blocks have been put back. */
 void bide__http_pool_release(struct bide__http_pool *pool);
 
 /* Aligned for any type; or NULL. */

@@ -100,7 +100,7 @@ static char *append(char *to, const char *data, size_t size)
 
 #define APPEND(to, literal) append(to, literal, sizeof(literal) - 1)
 
-/* length: BIDE_HTTP_CHUNKED, or of the body. room: for how much more the output should have room. */
+/* length: BIDE_HTTP_CHUNKED, or of the body. room: bytes that should fit behind the head. */
 static int put_head(struct bide__http_connection *c, int status, const char *type, int64_t length,
                     size_t room)
 {
