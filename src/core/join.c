@@ -321,8 +321,8 @@ int bide__within(bide_time span, struct bide_future *f, const char *site)
     fiber->deadline = outer;
     if (fiber->cancelled)
         return bide__why(fiber->cancelled);
-    bool ended_well = f->type->leaf && f->type->errno_value && !bide__value_error(f);
-    return w.fired && !ended_well ? -ETIMEDOUT : 0;
+    bool kept = f->type->leaf && !f->error && bide__value_error(f) != -ETIMEDOUT;
+    return w.fired && !kept ? -ETIMEDOUT : 0;
 }
 
 bide_time bide_deadline(void)
