@@ -3,6 +3,7 @@
 
 #include <bide/time.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,19 @@ void bide__sqlite_disconnect(struct bide__sqlite_conn *conn)
 
 /* ---- the database -------------------------------------------------------------------------- */
 
+/* Can a file be made at path? 0 or -errno. */
+static int look_at_directory(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+    if (!directory)
+        return bide__sqlite_fail(NULL, SQLITE_NOMEM);
+    int error = faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0 ? errno : 0;
+    free(directory);
+    return error ? bide__sqlite_say(-error, "%s", strerror(error)) : 0;
+}
+
 /* What SQLite would say less clearly. */
 static int look_at(const char *path, const struct bide_sqlite_options *options)
 {
@@ -201,13 +215,13 @@ static int look_at(const char *path, const struct bide_sqlite_options *options)
     if (stat(path, &st) < 0) {
         if (errno != ENOENT || options->must_exist)
             return bide__sqlite_say(-errno, "%s", strerror(errno));
-        return 0;
+        return look_at_directory(path);
     }
     if (S_ISDIR(st.st_mode))
         return bide__sqlite_say(-EISDIR, "is a directory");
     if (!S_ISREG(st.st_mode))
         return bide__sqlite_say(-EINVAL, "not a regular file");
-    if (access(path, R_OK) < 0)
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0)
         return bide__sqlite_say(-errno, "%s", strerror(errno));
     return 0;
 }

