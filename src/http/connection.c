@@ -193,10 +193,10 @@ static void answer(struct bide__http_connection *c)
 {
     struct bide__http_parser *p = c->input.parser;
     int err;
-    c->request.method = bide__http_method(p->llhttp.method);
-    c->request.minor = p->llhttp.http_minor;
+    c->request.method = p->method;
+    c->request.minor = p->minor;
     c->request.content_length = p->content_length;
-    if (p->llhttp.method == HTTP_CONNECT)
+    if (p->connect)
         refuse(c, 501, "no proxy");
     else if ((err = split_target(c)) < 0 || (err = find_route(c)) < 0)
         bide__http_finish(c, err);

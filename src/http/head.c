@@ -60,12 +60,12 @@ static bool name_is(const char *name, size_t size, const char *text)
 void bide__http_check_head(struct bide__http_parser *p)
 {
     unsigned hosts = 0, codings = 0;
-    bool http11 = p->llhttp.http_minor == 1;
+    bool http11 = p->minor == 1;
 
     p->chunked = 0;
     p->expects_continue = 0;
     p->content_length = 0;
-    if (p->llhttp.http_major != 1) {
+    if (p->major != 1) {
         bide__http_refuse(p, 505, "HTTP version not supported");
         return;
     }
@@ -114,16 +114,16 @@ void bide__http_check_head(struct bide__http_parser *p)
         bide__http_refuse(p, 400, hosts ? "more than one Host" : "no Host");
         return;
     }
-    if (codings && (codings > 1 || !http11 || (p->llhttp.flags & F_CONTENT_LENGTH))) {
+    if (codings && (codings > 1 || !http11 || p->has_length)) {
         bide__http_refuse(p, 400, "the length of the body is ambiguous");
         return;
     }
     if (codings) {
         p->chunked = 1;
         p->content_length = -1;
-    } else if (p->llhttp.content_length > INT64_MAX) {
+    } else if (p->length > INT64_MAX) {
         bide__http_refuse(p, 413, "the body is too large");
     } else {
-        p->content_length = (int64_t)p->llhttp.content_length;
+        p->content_length = (int64_t)p->length;
     }
 }

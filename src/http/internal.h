@@ -1,7 +1,7 @@
 /*
  * http/internal.h - a server and its connections: what the files of libbide-http share.
  *
- * parser.c      bytes to a request head and body parts; no I/O
+ * parser.c      bytes to a request head and body parts, on llhttp; no I/O
  * head.c        what a request head must satisfy beyond the grammar
  * route.c       the trie of routes
  * memory.c      blocks, recycled by a server; a request's arena

@@ -9,11 +9,20 @@
  */
 #include "parser.h"
 #include "text.h"
+#include <assert.h>
+#include <llhttp.h>
 #include <string.h>
+
+static_assert(sizeof(llhttp_t) <= sizeof(((struct bide__http_parser *)0)->llhttp), "room");
 
 static struct bide__http_parser *parser_of(llhttp_t *llhttp)
 {
     return (struct bide__http_parser *)llhttp;
+}
+
+static llhttp_t *llhttp_of(struct bide__http_parser *p)
+{
+    return (llhttp_t *)&p->llhttp;
 }
 
 void bide__http_refuse(struct bide__http_parser *p, int status, const char *message)
@@ -83,12 +92,40 @@ static int on_value(llhttp_t *llhttp, const char *at, size_t size)
     return 0;
 }
 
+static enum bide_http_method method_of(const llhttp_t *llhttp)
+{
+    switch (llhttp->method) {
+    case HTTP_GET:
+        return BIDE_HTTP_GET;
+    case HTTP_HEAD:
+        return BIDE_HTTP_HEAD;
+    case HTTP_POST:
+        return BIDE_HTTP_POST;
+    case HTTP_PUT:
+        return BIDE_HTTP_PUT;
+    case HTTP_DELETE:
+        return BIDE_HTTP_DELETE;
+    case HTTP_PATCH:
+        return BIDE_HTTP_PATCH;
+    case HTTP_OPTIONS:
+        return BIDE_HTTP_OPTIONS;
+    default:
+        return BIDE_HTTP_OTHER;
+    }
+}
+
 /* The position behind the head is only known once llhttp has paused: parse_head goes on there. */
 static int on_headers_complete(llhttp_t *llhttp)
 {
     struct bide__http_parser *p = parser_of(llhttp);
     llhttp->upgrade = 0; /* never offered, so the request is an ordinary one */
     p->keep_alive = (uint8_t)llhttp_should_keep_alive(llhttp);
+    p->method = (uint8_t)method_of(llhttp);
+    p->connect = llhttp->method == HTTP_CONNECT;
+    p->major = llhttp->http_major;
+    p->minor = llhttp->http_minor;
+    p->has_length = (llhttp->flags & F_CONTENT_LENGTH) != 0;
+    p->length = llhttp->content_length;
     p->phase = BIDE__HTTP_BODY;
     return HPE_PAUSED;
 }
@@ -132,7 +169,7 @@ static const llhttp_settings_t settings = {
 
 void bide__http_parser_init(struct bide__http_parser *p, const struct bide__http_limits *limits)
 {
-    llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
+    llhttp_init(llhttp_of(p), HTTP_REQUEST, &settings);
     p->limits = limits;
     p->phase = BIDE__HTTP_DONE;
     bide__http_parser_next(p);
@@ -161,14 +198,14 @@ static void explain(struct bide__http_parser *p, llhttp_errno_t error, char firs
             bide__http_refuse(p, 501, "unknown method");
         break;
     case HPE_INVALID_CONSTANT: /* a method of RTSP, or no HTTP/ */
-        if (p->llhttp.method > HTTP_SOURCE)
+        if (llhttp_of(p)->method > HTTP_SOURCE)
             bide__http_refuse(p, 501, "unknown method");
         break;
     case HPE_PAUSED_H2_UPGRADE:
         bide__http_refuse(p, 505, "HTTP version not supported");
         break;
     case HPE_INVALID_VERSION:
-        if (!strcmp(llhttp_get_error_reason(&p->llhttp), "Invalid HTTP version"))
+        if (!strcmp(llhttp_get_error_reason(llhttp_of(p)), "Invalid HTTP version"))
             bide__http_refuse(p, 505, "HTTP version not supported");
         break;
     case HPE_INVALID_TRANSFER_ENCODING:
@@ -191,12 +228,13 @@ static void explain(struct bide__http_parser *p, llhttp_errno_t error, char firs
 /* Run llhttp on [from, end). Returns the bytes used. */
 static size_t execute(struct bide__http_parser *p, const char *from, const char *end)
 {
-    if (llhttp_get_errno(&p->llhttp) == HPE_PAUSED)
-        llhttp_resume(&p->llhttp);
-    llhttp_errno_t error = llhttp_execute(&p->llhttp, from, (size_t)(end - from));
+    llhttp_t *llhttp = llhttp_of(p);
+    if (llhttp_get_errno(llhttp) == HPE_PAUSED)
+        llhttp_resume(llhttp);
+    llhttp_errno_t error = llhttp_execute(llhttp, from, (size_t)(end - from));
     if (error == HPE_OK)
         return (size_t)(end - from);
-    const char *at = llhttp_get_error_pos(&p->llhttp);
+    const char *at = llhttp_get_error_pos(llhttp);
     if (error != HPE_PAUSED)
         explain(p, error, *p->head);
     /* Pausing at the end of a span leaves the position at its end, all others behind what was

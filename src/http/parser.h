@@ -4,7 +4,7 @@
 #ifndef BIDE_HTTP_PARSER_H
 #define BIDE_HTTP_PARSER_H
 
-#include <llhttp.h>
+#include <bide/http.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,19 +33,27 @@ enum bide__http_phase {
 
 /* The head must stay in one piece in memory, which may move between two calls. */
 struct bide__http_parser {
-    llhttp_t llhttp; /* first */
+    union {
+        max_align_t align;
+        char room[160];
+    } llhttp;                  /* first; an llhttp_t, which only parser.c knows */
     const struct bide__http_limits *limits;
     const char *head;          /* its first byte; valid during a call */
     uint8_t phase;             /* enum bide__http_phase */
     uint8_t in_name, in_value; /* of the last field */
-    uint8_t keep_alive;        /* from here on valid after the head: the client's wish */
+    uint8_t method;            /* enum bide_http_method; from here on valid after the head */
+    uint8_t connect;           /* it is CONNECT */
+    uint8_t major, minor;      /* of HTTP */
+    uint8_t keep_alive;        /* the client's wish */
+    uint8_t has_length;        /* there is a Content-Length */
     uint8_t expects_continue;
     uint8_t chunked;
     int status;                /* to refuse the request with, when FAILED */
     const char *message;
     uint32_t url, url_size;
     uint32_t head_size;        /* bytes, the empty line included */
-    int64_t content_length;    /* -1: chunked */
+    uint64_t length;           /* as Content-Length has it */
+    int64_t content_length;    /* of the body; -1: chunked */
     const char *body;          /* what the last call found of the body */
     size_t body_size;
     uint64_t body_total;       /* found so far */

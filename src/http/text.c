@@ -3,7 +3,6 @@
  */
 #include "text.h"
 #include <errno.h>
-#include <llhttp.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,28 +17,6 @@ static const char *const method_names[] = {
 const char *bide_http_method_name(enum bide_http_method method)
 {
     return (unsigned)method <= BIDE_HTTP_OTHER ? method_names[method] : "";
-}
-
-enum bide_http_method bide__http_method(unsigned llhttp_method)
-{
-    switch (llhttp_method) {
-    case HTTP_GET:
-        return BIDE_HTTP_GET;
-    case HTTP_HEAD:
-        return BIDE_HTTP_HEAD;
-    case HTTP_POST:
-        return BIDE_HTTP_POST;
-    case HTTP_PUT:
-        return BIDE_HTTP_PUT;
-    case HTTP_DELETE:
-        return BIDE_HTTP_DELETE;
-    case HTTP_PATCH:
-        return BIDE_HTTP_PATCH;
-    case HTTP_OPTIONS:
-        return BIDE_HTTP_OPTIONS;
-    default:
-        return BIDE_HTTP_OTHER;
-    }
 }
 
 #define STATUSES(X)                       \

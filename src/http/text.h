@@ -17,8 +17,6 @@ struct bide__http_text {
 /* "HTTP/1.1 404 Not Found\r\n"; size 0 for a status without a name. */
 struct bide__http_text bide__http_status_line(int status);
 
-enum bide_http_method bide__http_method(unsigned llhttp_method);
-
 /* A whole header line, and a NUL. */
 void bide__http_format_date(char *ret_line, int64_t unix_seconds);
 
