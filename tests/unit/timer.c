@@ -1,0 +1,299 @@
+/* timer.c - the wheel against a sorted model, and sleeping: in order, never early, a million. */
+#include "fiber.h"
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t random_bits(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+/* ---- the wheel ---- */
+
+enum { TIMERS = 2000 };
+
+struct alarm {
+    struct bide__timer timer;
+    bool set;
+    unsigned sequence; /* of its setting */
+};
+
+static struct alarm alarms[TIMERS];
+static struct alarm *fired[TIMERS];
+static size_t fired_count;
+static bide_time now;
+
+static void on_fire(struct bide__timer *timer)
+{
+    struct alarm *a = bide__container(timer, struct alarm, timer);
+    if (!a->set || a->timer.deadline > now)
+        test_fail(__FILE__, __LINE__, "timer %td is %s", a - alarms, a->set ? "early" : "not set");
+    a->set = false;
+    fired[fired_count++] = a;
+}
+
+/* Spans of all sizes: a random number of random bits. */
+static bide_time random_span(int bits_max)
+{
+    int bits = (int)(random_bits() % (unsigned)bits_max);
+    return (bide_time)(random_bits() & ((2ull << bits) - 1));
+}
+
+static size_t pending(bide_time until, bide_time *ret_first)
+{
+    size_t due = 0;
+    *ret_first = BIDE_FOREVER;
+    for (int i = 0; i < TIMERS; i++) {
+        if (!alarms[i].set)
+            continue;
+        if (alarms[i].timer.deadline < *ret_first)
+            *ret_first = alarms[i].timer.deadline;
+        due += alarms[i].timer.deadline <= until;
+    }
+    return due;
+}
+
+static bool in_order(const struct alarm *a, const struct alarm *b)
+{
+    return a->timer.deadline != b->timer.deadline ? a->timer.deadline < b->timer.deadline
+                                                  : a->sequence < b->sequence;
+}
+
+/* Fire what is due at `now`, however many calls it takes, and compare with the model. */
+static void fire_all(struct bide__wheel *wheel)
+{
+    bide_time first;
+    size_t due = pending(now, &first);
+    bide_time next = bide__wheel_next(wheel);
+    CHECK(next <= first);
+    fired_count = 0;
+    for (size_t calls = 0; fired_count < due; calls++) {
+        CHECK(calls < TIMERS);
+        bide__wheel_fire(wheel, now);
+    }
+    CHECK_EQ(fired_count, due);
+    for (size_t i = 1; i < fired_count; i++)
+        CHECK(in_order(fired[i - 1], fired[i]));
+    CHECK_EQ(pending(now, &first), 0);
+}
+
+static void random_wheel(int bits, int rounds)
+{
+    struct bide__wheel wheel;
+    unsigned sequence = 0;
+    now = (bide_time)(random_bits() >> 3);
+    memset(alarms, 0, sizeof(alarms));
+    bide__wheel_init(&wheel, now);
+    for (int round = 0; round < rounds; round++) {
+        size_t set = 0;
+        for (int i = 0; i < TIMERS; i++) {
+            struct alarm *a = &alarms[i];
+            uint64_t what = random_bits() % 8;
+            if (a->set && what == 0) {
+                bide__timer_clear(&wheel, &a->timer);
+                CHECK(!a->timer.link.next);
+                a->set = false;
+            } else if (!a->set && what < 4) {
+                a->timer = (struct bide__timer){ .deadline = now + 1 + random_span(bits),
+                                                 .fire = on_fire };
+                if (what == 3 && i > 0 && alarms[i - 1].set) /* some are equal */
+                    a->timer.deadline = alarms[i - 1].timer.deadline;
+                a->sequence = sequence++;
+                a->set = true;
+                bide__timer_set(&wheel, &a->timer);
+            }
+            set += a->set;
+        }
+        CHECK_EQ(wheel.count, set);
+        now += random_span(bits) + 1;
+        int before = atomic_load(&test_failures);
+        fire_all(&wheel);
+        if (atomic_load(&test_failures) != before)
+            return;
+    }
+    for (int i = 0; i < TIMERS; i++)
+        if (alarms[i].set)
+            bide__timer_clear(&wheel, &alarms[i].timer);
+    CHECK_EQ(wheel.count, 0);
+    for (int level = 0; level < WHEEL_LEVELS; level++)
+        CHECK_EQ(wheel.occupied[level], 0);
+    CHECK_EQ(bide__wheel_next(&wheel), BIDE_FOREVER);
+}
+
+TEST(wheel_against_a_model)
+{
+    static const int bits[] = { 1, 4, 7, 12, 13, 18, 20, 24, 30, 40, 50, 58 };
+    for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        int before = atomic_load(&test_failures);
+        random_wheel(bits[i], test_small() ? 4 : 20);
+        if (atomic_load(&test_failures) != before) {
+            printf("     spans of up to %d bits\n", bits[i]);
+            return;
+        }
+    }
+}
+
+/* As a worker uses it: asleep until bide__wheel_next, and it is never too late. */
+TEST(wheel_next_leads_to_each_deadline)
+{
+    struct bide__wheel wheel;
+    now = 1000000007;
+    memset(alarms, 0, sizeof(alarms));
+    bide__wheel_init(&wheel, now);
+    for (int i = 0; i < TIMERS; i++) {
+        alarms[i].timer = (struct bide__timer){ .deadline = now + 1 + random_span(30),
+                                                .fire = on_fire };
+        alarms[i].sequence = (unsigned)i;
+        alarms[i].set = true;
+        bide__timer_set(&wheel, &alarms[i].timer);
+    }
+    fired_count = 0;
+    for (size_t turns = 0; wheel.count; turns++) {
+        bide_time first, next = bide__wheel_next(&wheel);
+        pending(now, &first);
+        CHECK(next <= first);
+        CHECK(turns < 40 * TIMERS);
+        if (next > now)
+            now = next;
+        bide__wheel_fire(&wheel, now);
+    }
+    CHECK_EQ(fired_count, TIMERS);
+    for (size_t i = 1; i < fired_count; i++)
+        CHECK(in_order(fired[i - 1], fired[i]));
+}
+
+TEST(wheel_far_deadlines)
+{
+    struct bide__wheel wheel;
+    struct alarm forever = { .set = true }, far = { .set = true }, past = { .set = true };
+    now = 5;
+    fired_count = 0;
+    bide__wheel_init(&wheel, now);
+    forever.timer = (struct bide__timer){ .deadline = BIDE_FOREVER, .fire = on_fire };
+    far.timer = (struct bide__timer){ .deadline = BIDE_FOREVER - 1, .fire = on_fire };
+    past.timer = (struct bide__timer){ .deadline = 1, .fire = on_fire };
+    bide__timer_set(&wheel, &forever.timer);
+    bide__timer_set(&wheel, &far.timer);
+    bide__timer_set(&wheel, &past.timer);
+    bide__wheel_fire(&wheel, now);
+    CHECK_EQ(fired_count, 1);
+    CHECK(fired[0] == &past);
+    now = BIDE_FOREVER / 2;
+    bide__wheel_fire(&wheel, now);
+    CHECK_EQ(fired_count, 1);
+    CHECK_EQ(bide__wheel_next(&wheel), BIDE_FOREVER - 1);
+    now = BIDE_FOREVER - 1;
+    bide__wheel_fire(&wheel, now);
+    CHECK_EQ(fired_count, 2);
+    CHECK(fired[1] == &far);
+    bide__timer_clear(&wheel, &forever.timer);
+    bide__timer_clear(&wheel, &forever.timer);
+    CHECK_EQ(wheel.count, 0);
+}
+
+/* ---- sleeping ---- */
+
+FIBER_TEST(never_early)
+{
+    for (bide_time span = 1; span < 3 * BIDE_MS; span = span * 5 + 7) {
+        bide_time begin = bide_now();
+        CHECK_EQ(bide_sleep(span), 0);
+        CHECK(bide_now() - begin >= span);
+        bide_time until = bide_now() + span;
+        CHECK_EQ(bide_sleep_until(until), 0);
+        CHECK(bide_now() >= until);
+    }
+}
+
+FIBER_TEST(passed_already)
+{
+    struct bide_stats before = stats_now();
+    CHECK_EQ(bide_sleep(0), 0);
+    CHECK_EQ(bide_sleep(-BIDE_S), 0);
+    CHECK_EQ(bide_sleep_until(0), 0);
+    CHECK_EQ(bide_sleep_until(INT64_MIN), 0);
+    CHECK_EQ(bide_sleep_until(bide_now()), 0);
+    CHECK_EQ(stats_now().switches, before.switches);
+    CHECK_EQ(bide_within(BIDE_US, bide_async(bide_sleep, BIDE_FOREVER)), -ETIMEDOUT);
+    CHECK_EQ(bide_within(BIDE_US, bide_async(bide_sleep_until, BIDE_FOREVER)), -ETIMEDOUT);
+}
+
+static int sleep_and_note(bide_time deadline, int *next, int *ret_order)
+{
+    int error = bide_sleep_until(deadline);
+    *ret_order = (*next)++;
+    return error;
+}
+BIDE_ASYNC(int, sleep_and_note, bide_time, int *, int *)
+
+FIBER_TEST(woken_in_order)
+{
+    enum { SLEEPERS = 50 };
+    int order[SLEEPERS], next = 0;
+    BIDE_SCOPE(s) {
+        bide_time base = bide_now() + 100 * BIDE_MS; /* all sleep before the first wakes */
+        for (int i = 0; i < SLEEPERS; i++)
+            bide_spawn(&s, bide_async(sleep_and_note, base - i * BIDE_US, &next, &order[i]));
+    }
+    for (int i = 0; i < SLEEPERS; i++)
+        CHECK_EQ(order[i], SLEEPERS - 1 - i);
+}
+
+FIBER_TEST(a_million_leaves)
+{
+    size_t n = test_small() ? 20000 : 1000000;
+    struct bide_sleep_future *naps = malloc(n * sizeof(*naps));
+    for (size_t i = 0; i < n; i++)
+        naps[i] = bide_async(bide_sleep, (bide_time)(random_bits() % (100 * BIDE_MS)));
+    bide_time begin = bide_now();
+    CHECK_EQ(bide_join_all(naps, n), 0);
+    CHECK(bide_now() - begin >= 90 * BIDE_MS); /* with n random spans the longest is near 100 */
+    for (size_t i = 0; i < n; i++)
+        CHECK(bide_state(&naps[i]) == BIDE_DONE && naps[i].value == 0);
+    CHECK_EQ(bide__worker()->fibers, 0);
+    free(naps);
+}
+
+FIBER_TEST(a_million_cancelled)
+{
+    size_t n = test_small() ? 20000 : 1000000;
+    struct bide_sleep_future *naps = malloc(n * sizeof(*naps));
+    for (size_t i = 0; i < n; i++)
+        naps[i] = bide_async(bide_sleep, BIDE_S + (bide_time)(random_bits() % (3600 * BIDE_S)));
+    naps[n / 2] = bide_async(bide_sleep, BIDE_MS);
+    CHECK_EQ(bide_race_all(naps, n), n / 2);
+    for (size_t i = 0; i < n; i++)
+        CHECK_EQ(naps[i].value, i == n / 2 ? 0 : -ECANCELED);
+    free(naps);
+}
+
+FIBER_TEST(yield_lets_others_run)
+{
+    int order[2], next = 0;
+    bide_let a = bide_async(sleep_and_note, 0, &next, &order[0]);
+    BIDE_SCOPE(s) {
+        bide_start(&a);
+        CHECK_EQ(next, 0);
+        CHECK_EQ(bide_yield(), 0);
+        CHECK_EQ(next, 1);
+    }
+    CHECK_EQ(bide_await(bide_async(bide_yield)), 0);
+}
+
+TEST(outside_a_runtime)
+{
+    bide_time begin = bide_now();
+    CHECK_EQ(bide_sleep(BIDE_MS), 0);
+    CHECK_EQ(bide_sleep_until(begin + 2 * BIDE_MS), 0);
+    CHECK(bide_now() - begin >= 2 * BIDE_MS);
+    CHECK_EQ(bide_sleep(-1), 0);
+    CHECK_EQ(bide_sleep_until(-1), 0);
+    CHECK_EQ(bide_yield(), 0);
+    CHECK_EQ(bide_deadline(), BIDE_FOREVER);
+    CHECK_EQ(bide_cancelled(), 0);
+}
+
+TEST_MAIN()
