@@ -1,9 +1,10 @@
-/* options.c - the command line. */
+/* options.c - the command line: what is said, understood, and stored. */
 #include "options.h"
 
 #include <bide/base.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,40 +99,95 @@ static int parse_latency(const char *text, struct options *options)
     return 0;
 }
 
-enum kind { TEXT, NUMBER, SIZE, PORT, TIME, LATENCY };
+/* ---- the options, and where their values go ------------------------------------------------ */
 
-/* Store value, an option's, where the option says. */
-static int store(enum kind kind, const char *value, void *target, struct options *options)
+enum kind { TEXT, NUMBER, COUNT, SIZE, PORT, TIME, LATENCY };
+
+static const struct {
+    const char *name;
+    enum kind kind;
+    size_t offset; /* in struct options */
+} known[] = {
+    { "db", TEXT, offsetof(struct options, db) },
+    { "users", NUMBER, offsetof(struct options, users) },
+    { "latency", LATENCY, 0 },
+    { "in-place", TIME, offsetof(struct options, in_place) },
+    { "busy-timeout", TIME, offsetof(struct options, busy) },
+    { "host", TEXT, offsetof(struct options, http.host) },
+    { "port", PORT, offsetof(struct options, http.port) },
+    { "grace", TIME, offsetof(struct options, http.grace) },
+    { "idle-timeout", TIME, offsetof(struct options, http.idle_timeout) },
+    { "header-timeout", TIME, offsetof(struct options, http.header_timeout) },
+    { "body-timeout", TIME, offsetof(struct options, http.body_timeout) },
+    { "send-timeout", TIME, offsetof(struct options, http.send_timeout) },
+    { "head-max", SIZE, offsetof(struct options, http.head_max) },
+    { "body-max", SIZE, offsetof(struct options, http.body_max) },
+    { "connections-max", COUNT, offsetof(struct options, http.connections_max) },
+};
+enum { KNOWN = sizeof(known) / sizeof(*known) };
+
+/* Read the value of the index-th option. */
+static int store(int index, const char *value, struct options *options)
 {
-    int64_t number;
+    void *target = (char *)options + known[index].offset;
+    int64_t number = 0;
     int r = 0;
 
-    switch (kind) {
+    switch (known[index].kind) {
     case TEXT:
         *(const char **)target = value;
-        return 0;
+        break;
     case TIME:
         return parse_time(value, value + strlen(value), target);
     case LATENCY:
         return parse_latency(value, options);
     case NUMBER:
         return parse_number(value, 1, 1000000, target);
+    case COUNT:
+        r = parse_number(value, 1, 1000000, &number);
+        *(unsigned *)target = (unsigned)number;
+        break;
     case SIZE:
-        if ((r = parse_number(value, 1, 1 << 30, &number)) == 0)
-            *(size_t *)target = (size_t)number;
-        return r;
+        r = parse_number(value, 1, 1 << 30, &number);
+        *(size_t *)target = (size_t)number;
+        break;
     case PORT:
-        if ((r = parse_number(value, 0, UINT16_MAX, &number)) == 0)
-            *(uint16_t *)target = (uint16_t)number;
-        return r;
+        r = parse_number(value, 0, UINT16_MAX, &number);
+        *(uint16_t *)target = (uint16_t)number;
+        break;
     }
-    return -EINVAL;
+    return r;
+}
+
+/* ---- the command line ---------------------------------------------------------------------- */
+
+/* For getopt: those above by their index, and the two without a value. */
+static void make_table(struct option *table)
+{
+    for (int i = 0; i < KNOWN; i++)
+        table[i] = (struct option){ known[i].name, required_argument, NULL, 256 + i };
+    table[KNOWN] = (struct option){ "help", no_argument, NULL, 'h' };
+    table[KNOWN + 1] = (struct option){ "version", no_argument, NULL, 'v' };
+    table[KNOWN + 2] = (struct option){ 0 };
+}
+
+static int say_version(void)
+{
+    return printf("user-service (bide) %d.%d.%d\n", BIDE_VERSION_MAJOR, BIDE_VERSION_MINOR,
+                  BIDE_VERSION_PATCH) < 0;
+}
+
+static int not_understood(const char *name, const char *value)
+{
+    char what[160];
+
+    snprintf(what, sizeof(what), "--%s %s", name, value);
+    return mistake("%s is not understood", what);
 }
 
 int options_parse(int argc, char **argv, struct options *options)
 {
-    struct bide_http_options *http = &options->http;
-    int64_t connections_max = 0;
+    struct option table[KNOWN + 3];
 
     *options = (struct options){
         .db = "users.db",
@@ -140,56 +196,23 @@ int options_parse(int argc, char **argv, struct options *options)
         .busy = 2 * BIDE_S,
         .http = { .host = "127.0.0.1", .port = 8080, .grace = 10 * BIDE_S, .body_max = 65536 },
     };
-    const struct {
-        const char *name;
-        enum kind kind;
-        void *target;
-    } known[] = {
-        { "db", TEXT, &options->db },
-        { "users", NUMBER, &options->users },
-        { "host", TEXT, &http->host },
-        { "port", PORT, &http->port },
-        { "latency", LATENCY, NULL },
-        { "grace", TIME, &http->grace },
-        { "idle-timeout", TIME, &http->idle_timeout },
-        { "header-timeout", TIME, &http->header_timeout },
-        { "body-timeout", TIME, &http->body_timeout },
-        { "send-timeout", TIME, &http->send_timeout },
-        { "in-place", TIME, &options->in_place },
-        { "busy-timeout", TIME, &options->busy },
-        { "head-max", SIZE, &http->head_max },
-        { "body-max", SIZE, &http->body_max },
-        { "connections-max", NUMBER, &connections_max },
-    };
-    enum { KNOWN = sizeof(known) / sizeof(*known) };
-    struct option table[KNOWN + 3] = {
-        [KNOWN] = { "help", no_argument, NULL, 'h' },
-        [KNOWN + 1] = { "version", no_argument, NULL, 'v' },
-    };
-    for (int i = 0; i < KNOWN; i++)
-        table[i] = (struct option){ known[i].name, required_argument, NULL, 256 + i };
-
+    make_table(table);
     opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":h", table, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":", table, NULL)) != -1;) {
         if (c == 'h')
             return fputs(help, stdout) < 0;
         if (c == 'v')
-            return printf("user-service (bide) %d.%d.%d\n", BIDE_VERSION_MAJOR, BIDE_VERSION_MINOR,
-                          BIDE_VERSION_PATCH) < 0;
+            return say_version();
         if (c == ':')
             return mistake("%s needs a value", argv[optind - 1]);
         if (c == '?')
             return mistake("no such option: %s", argv[optind - 1]);
-        if (store(known[c - 256].kind, optarg, known[c - 256].target, options) < 0) {
-            char what[160];
-            snprintf(what, sizeof(what), "--%s %s", known[c - 256].name, optarg);
-            return mistake("%s is not understood", what);
-        }
+        if (store(c - 256, optarg, options) < 0)
+            return not_understood(known[c - 256].name, optarg);
     }
     if (optind < argc)
         return mistake("no such option: %s", argv[optind]);
-    http->connections_max = (unsigned)connections_max;
-    if (!http->grace)
-        http->grace = -1; /* none at all */
+    if (!options->http.grace)
+        options->http.grace = -1; /* none at all */
     return -1;
 }
