@@ -185,6 +185,25 @@ def test_progress_bar():
         os.close(theirs)
 
 
+def test_text_that_is_not_utf8():
+    """Whatever a database holds, what is answered is JSON in UTF-8."""
+    texts = {b"\xff": "\ufffd", b"a\x00b": "a\0b", b"\xc0\xaf": "\ufffd\ufffd",
+             b"\xe2\x82": "\ufffd\ufffd", b"\xed\xa0\x80x": "\ufffd\ufffd\ufffdx",
+             b"\xf4\x90\x80\x80": "\ufffd" * 4, b"\xf0\x9f\x98\x80": "\U0001f600",
+             b"\x1f\x7f\"\\/\b": "\x1f\x7f\"\\/\b", b"\xc3\xa9\xe2\x82\xac": "\u00e9\u20ac"}
+    with Service() as service:
+        service.stop()
+        with sqlite3.connect(service.db) as db:
+            for text in texts:
+                db.execute("INSERT INTO posts(user_id, title, body) "
+                           "VALUES(9, CAST(? AS TEXT), '')", (text,))
+        db.close()
+        service.start()
+        titles = [post["title"] for post in service.get("/users/9").json["posts"][10:]]
+        assert titles == list(texts.values()), titles
+        assert service.stop() == (0, "")
+
+
 # ---- stopping --------------------------------------------------------------------------------
 
 def in_flight(service, path="/users/1"):
