@@ -1,0 +1,188 @@
+/* runtime.c - bide_run: nested, refused, configured, one after another, several at once. */
+#include "fiber.h"
+
+#include <pthread.h>
+
+static int give(int value)
+{
+    bide_yield();
+    return value;
+}
+BIDE_ASYNC(int, give, int)
+
+static double give_double(double value)
+{
+    bide_sleep(BIDE_US);
+    return value;
+}
+BIDE_ASYNC(double, give_double, double)
+
+static int run_nested(void)
+{
+    struct bide_stats outer, inner;
+    bide_get_stats(&outer);
+    int value = bide_run(bide_async(give, 5));
+    bide_get_stats(&inner);
+    return value == 5 && inner.switches >= outer.switches && inner.reactor == outer.reactor;
+}
+BIDE_ASYNC(int, run_nested)
+
+TEST(values)
+{
+    bide_let f = bide_async(give, 7);
+    CHECK_EQ(bide_run(&f), 7);
+    CHECK_EQ(f.value, 7);
+    CHECK_EQ(bide_state(&f), BIDE_DONE);
+    CHECK_EQ(bide_run(bide_async(give, -3)), -3);
+    CHECK_EQ((int)(bide_run(bide_async(give_double, 2.5)) * 2), 5);
+}
+
+TEST(nested_is_an_await)
+{
+    CHECK_EQ(bide_run(bide_async(run_nested)), 1);
+}
+
+TEST(one_after_another)
+{
+    int before = open_descriptors();
+    for (int i = 0; i < (test_small() ? 20 : 200); i++)
+        CHECK_EQ(bide_run(bide_async(give, i)), i);
+    CHECK_EQ(open_descriptors(), before);
+}
+
+TEST(no_stats_outside)
+{
+    struct bide_stats stats = { .turns = 77 };
+    CHECK_EQ(bide_get_stats(&stats), -ENOTCONN);
+    CHECK_EQ(stats.turns, 77);
+}
+
+/* ---- reactors ---- */
+
+static int check_reactor(const char *name)
+{
+    struct bide_stats stats;
+    return bide_get_stats(&stats) == 0 && strcmp(stats.reactor, name) == 0;
+}
+BIDE_ASYNC(int, check_reactor, const char *)
+
+static void restore(char *saved)
+{
+    if (saved)
+        setenv("BIDE_REACTOR", saved, 1);
+    else
+        unsetenv("BIDE_REACTOR");
+    free(saved);
+}
+
+TEST(reactor_by_name)
+{
+    const char *given = getenv("BIDE_REACTOR");
+    char *saved = given ? strdup(given) : NULL;
+    setenv("BIDE_REACTOR", "kqueue", 1);
+    bide_let f = bide_async(give, 1);
+    int unknown = bide_run(&f);
+    setenv("BIDE_REACTOR", "epoll", 1);
+    int by_name = bide_run(bide_async(check_reactor, "epoll"));
+    setenv("BIDE_REACTOR", "", 1);
+    int empty = bide_run(bide_async(give, 3));
+    setenv("BIDE_REACTOR", "kqueue", 1); /* a configured reactor does not look at it */
+    struct bide_config epoll = { .reactor = BIDE_REACTOR_EPOLL };
+    int configured = bide_run_with(&epoll, bide_async(check_reactor, "epoll"));
+    struct bide_config uring = { .reactor = BIDE_REACTOR_URING };
+    bide_let g = bide_async(check_reactor, "io_uring");
+    int ring = bide_run_with(&uring, &g);
+    restore(saved);
+    CHECK_EQ(unknown, -EINVAL);
+    CHECK_EQ(bide_error(&f), -EINVAL);
+    CHECK_EQ(bide_state(&f), BIDE_COLD);
+    CHECK_EQ(by_name, 1);
+    CHECK_EQ(empty, 3);
+    CHECK_EQ(configured, 1);
+    CHECK(ring == 1 || (ring < 0 && bide_error(&g) == ring)); /* the kernel may not give it */
+    CHECK_EQ(bide_run(&f), 1); /* still cold */
+}
+
+static bool always(void)
+{
+    return true;
+}
+
+TEST(no_runtime)
+{
+    bide_let f = bide_async(give, 1);
+    bide_let g = bide_async(give_double, 1.5);
+    bide__fault = always;
+    int value = bide_run(&f);
+    double zero = bide_run(&g);
+    bide__fault = NULL;
+    CHECK_EQ(value, -ENOMEM);
+    CHECK_EQ(bide_error(&f), -ENOMEM);
+    CHECK_EQ(bide_error(&g), -ENOMEM);
+    CHECK(zero == 0);
+}
+
+/* ---- several at once ---- */
+
+static int busy(int rounds)
+{
+    int sum = 0;
+    for (int i = 0; i < rounds; i++) {
+        bide_let a = bide_async(give, i);
+        bide_let b = bide_async(give, 1);
+        bide_let c = bide_async(bide_sleep, BIDE_US);
+        bide_join(&a, &b, &c);
+        sum += a.value + b.value + c.value;
+    }
+    return sum;
+}
+BIDE_ASYNC(int, busy, int)
+
+static void *run_busy(void *arg)
+{
+    *(int *)arg = bide_run(bide_async(busy, 100));
+    return NULL;
+}
+
+TEST(in_several_threads)
+{
+    enum { THREADS = 6 };
+    pthread_t threads[THREADS];
+    int sums[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, run_busy, &sums[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_EQ(sums[i], 4950 + 100);
+    }
+}
+
+/* ---- what the program had is as it was ---- */
+
+static int break_a_pipe(void)
+{
+    int ends[2];
+    if (pipe(ends) < 0)
+        return -errno;
+    bide_close(ends[0]);
+    int error = (int)bide_write(ends[1], "x", 1);
+    bide_close(ends[1]);
+    return error;
+}
+BIDE_ASYNC(int, break_a_pipe)
+
+TEST(signal_mask_is_given_back)
+{
+    sigset_t before, after, pending;
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    CHECK_EQ(bide_run(bide_async(break_a_pipe)), -EPIPE);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    sigpending(&pending);
+    CHECK_EQ(sigismember(&before, SIGPIPE), sigismember(&after, SIGPIPE));
+    CHECK_EQ(sigismember(&pending, SIGPIPE), 0);
+    struct sigaction action;
+    CHECK_EQ(sigaction(SIGPIPE, NULL, &action), 0);
+    CHECK(action.sa_handler == SIG_DFL);
+}
+
+TEST_MAIN()
