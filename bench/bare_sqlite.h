@@ -9,7 +9,7 @@
  * @ids    users are 1..ids
  * @n      how many requests
  *
- * Returns nanoseconds for one, or -1 when a query fails.
+ * Returns nanoseconds of CPU time for one, or -1 when a query fails.
  */
 double bare_sqlite(const char *path, long ids, long n);
 
