@@ -51,10 +51,7 @@ struct bide_scope_options {
  * `continue` in the block, as `break`, leaves it (and waits).
  */
 #define BIDE_SCOPE(s) BIDE_SCOPE_WITH(s, NULL)
-#define BIDE_SCOPE_WITH(s, options)                                                       \
-    for (struct bide_scope s __attribute__((cleanup(bide__scope_leave))),                 \
-         *bide__once = bide__scope_enter(&s, (options), BIDE__SITE);                      \
-         bide__once; bide__once = NULL)
+#define BIDE_SCOPE_WITH(s, options) BIDE__SCOPE(s, options, __COUNTER__)
 
 /*
  * The same by hand, for a scope whose life is not a block's. Between init and the end of
@@ -113,10 +110,7 @@ BIDE_API int bide_cancelled(void);
  * suspend. Futures driven in it are not reached by cancellation from outside either, nor by
  * deadlines; a bide_within inside it bounds it. On leaving, the cancellation counts again.
  */
-#define bide_shield()                                                                    \
-    for (struct bide__shield bide__shielded __attribute__((cleanup(bide__shield_leave))) = \
-             bide__shield_enter(), *bide__once = &bide__shielded;                        \
-         bide__once; bide__once = NULL)
+#define bide_shield() BIDE__SHIELD(__COUNTER__)
 
 /* ---- internal ----------------------------------------------------------------------------- */
 
@@ -139,20 +133,17 @@ BIDE_API void bide__spawn(struct bide_scope *scope, void *slot);
 BIDE_API int bide__start(struct bide_future *f, const char *site);
 BIDE_API void bide__cancel(struct bide_future *f);
 
-#define BIDE__SPAWN(scope, f, n) BIDE__SPAWN_(scope, f, n)
-#define BIDE__SPAWN_(scope, f, n)                                                         \
-    __extension__({                                                                       \
-        struct bide_scope *bide__s##n = (scope);                                          \
-        __auto_type bide__v##n = (f);                                                     \
-        __auto_type bide__p##n = BIDE__POINTER(bide__v##n);                               \
-        __typeof__(bide__p##n) bide__slot##n =                                            \
-            bide__spawn_slot(bide__s##n, sizeof(*bide__p##n), BIDE__SITE);                \
-        if (BIDE__LIKELY(bide__slot##n)) {                                                \
-            *bide__slot##n = *bide__p##n;                                                 \
-            bide__spawn(bide__s##n, bide__slot##n);                                       \
-        }                                                                                 \
-        bide__slot##n ? 0 : bide__spawn_error(bide__s##n);                                \
-    })
-BIDE_API int bide__spawn_error(const struct bide_scope *scope);
+/* Numbered, so that one inside another shadows nothing. */
+#define BIDE__SCOPE(s, options, n) BIDE__SCOPE_(s, options, n)
+#define BIDE__SCOPE_(s, options, n)                                                       \
+    for (struct bide_scope s __attribute__((cleanup(bide__scope_leave))),                 \
+         *bide__once##n = bide__scope_enter(&s, (options), BIDE__SITE);                   \
+         bide__once##n; bide__once##n = NULL)
+
+#define BIDE__SHIELD(n) BIDE__SHIELD_(n)
+#define BIDE__SHIELD_(n)                                                                       \
+    for (struct bide__shield bide__shielded##n __attribute__((cleanup(bide__shield_leave))) =   \
+             bide__shield_enter(), *bide__once##n = &bide__shielded##n;                        \
+         bide__once##n; bide__once##n = NULL)
 
 #endif

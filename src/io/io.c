@@ -148,8 +148,12 @@ PLAIN(int, bide_unlink, (const char *path), path)
 PLAIN(int, bide_rename, (const char *from, const char *to), from, to)
 
 /* Closing is clean-up: it happens whether or not the caller was cancelled. */
-BIDE__IO_FUTURE(int, close_now)
-const struct bide_type close_now_type = BIDE_LEAF_TYPE(close_now, &io_ops);
+struct close_now_future {
+    struct bide_future future;
+    struct bide_io args;
+    int value;
+};
+static const struct bide_type close_now_type = BIDE_LEAF_TYPE(close_now, &io_ops);
 
 int bide_close(int fd)
 {

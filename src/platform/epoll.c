@@ -41,6 +41,7 @@ struct epoll_reactor {
     struct entry **chunks;
     size_t chunk_count;
     size_t waiting; /* operations */
+    struct epoll_event events[EVENTS]; /* here, because a turn runs on a fiber's stack */
 };
 
 static struct epoll_reactor *self(struct bide__reactor *reactor)
@@ -430,7 +431,7 @@ static int wait_events(struct epoll_reactor *r, struct epoll_event *events, bide
 static void epoll_turn(struct bide__reactor *reactor, bide_time until)
 {
     struct epoll_reactor *r = self(reactor);
-    struct epoll_event events[EVENTS];
+    struct epoll_event *events = r->events;
     int n = wait_events(r, events, until);
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd == WAKE)
