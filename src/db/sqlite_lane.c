@@ -210,13 +210,11 @@ static int wait_suspended(struct bide__sqlite_lane *lane, struct bide__sqlite_jo
     int reason = bide_error(&job->over);
 
     /* Also where nothing was cancelled: the answering thread may still hold the mutex. */
-    if (!call_off(lane, job)) {
+    while (!call_off(lane, job))
         bide_shield()
         {
             (void)bide_await(&job->over);
         }
-        call_off(lane, job);
-    }
     return reason;
 }
 
