@@ -146,4 +146,20 @@ BIDE_API void bide__cancel(struct bide_future *f);
              bide__shield_enter(), *bide__once##n = &bide__shielded##n;                        \
          bide__once##n; bide__once##n = NULL)
 
+#define BIDE__SPAWN(scope, f, n) BIDE__SPAWN_(scope, f, n)
+#define BIDE__SPAWN_(scope, f, n)                                                         \
+    __extension__({                                                                       \
+        struct bide_scope *bide__s##n = (scope);                                          \
+        __auto_type bide__v##n = (f);                                                     \
+        __auto_type bide__p##n = BIDE__POINTER(bide__v##n);                               \
+        __typeof__(bide__p##n) bide__slot##n =                                            \
+            bide__spawn_slot(bide__s##n, sizeof(*bide__p##n), BIDE__SITE);                \
+        if (BIDE__LIKELY(bide__slot##n)) {                                                \
+            *bide__slot##n = *bide__p##n;                                                 \
+            bide__spawn(bide__s##n, bide__slot##n);                                       \
+        }                                                                                 \
+        bide__slot##n ? 0 : bide__spawn_error(bide__s##n);                                \
+    })
+BIDE_API int bide__spawn_error(const struct bide_scope *scope);
+
 #endif

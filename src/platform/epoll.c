@@ -99,10 +99,11 @@ static void finish(struct epoll_reactor *r, struct bide_io *io, ssize_t result)
     r->base.host->complete(io);
 }
 
-/* The descriptor is another one now, or none: whoever waits for the old one gets -EBADF. */
+/* The descriptor is another one now, or none: whoever waits for the old one gets -EBADF. Without
+ * memory for its entry it is not trusted, which costs only time. */
 static void reset_entry(struct epoll_reactor *r, int fd, bool trusted)
 {
-    struct entry *entry = find_entry(r, fd);
+    struct entry *entry = trusted ? need_entry(r, fd) : find_entry(r, fd);
     if (!entry)
         return;
     entry->registered = entry->hung_up = entry->tcp = entry->blocking = 0;
