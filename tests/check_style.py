@@ -72,12 +72,11 @@ def self_test():
 
 
 def files(root):
-    """What git knows or would add; without git (a release's archive), everything."""
-    git = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-                         cwd=root, capture_output=True, text=True, check=False)
-    if git.returncode == 0:
-        names = git.stdout.split("\0")
-    else:
+    """What git knows or would add; without git, everything."""
+    try:
+        names = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=root,
+                               capture_output=True, text=True, check=True).stdout.split("\0")
+    except (FileNotFoundError, subprocess.CalledProcessError):
         names = [path.relative_to(root).as_posix() for path in root.rglob("*")]
     for name in sorted(set(names)):
         path = pathlib.Path(name)
