@@ -35,7 +35,7 @@ OF_A_RUNNING_FUTURE(race_running, bide_race(&f, bide_async(bide_sleep, 0)))
 OF_A_RUNNING_FUTURE(within_running, bide_within(BIDE_S, &f))
 OF_A_RUNNING_FUTURE(spawn_running, (void)bide_spawn(&s, f))
 OF_A_RUNNING_FUTURE(start_running, (void)bide_start(&f))
-OF_A_RUNNING_FUTURE(offload_running, bide_offload(&f))
+OF_A_RUNNING_FUTURE(offload_running, (void)bide_offload(&f))
 
 MISUSE(join_queued)
 {
