@@ -80,8 +80,8 @@ static void promise_cancel(struct bide_future *f)
     bide_leaf_fail(f, bide_leaf_reason(f));
 }
 
-/* f is to end without having been waited for. Whoever would resolve it is told, as when a waiting is
- * cancelled. False: it is resolved already, and keeps its value. */
+/* f is to end without having been waited for. Whoever would resolve it is told, as when a waiting
+ * is cancelled. False: it is resolved already, and keeps its value. */
 bool bide__promise_abandon(struct bide_future *f)
 {
     struct bide__promise *p = promise_of(f);

@@ -1,4 +1,4 @@
-// expect: argument_type\.c:[0-9]+:.*(-Wint-conversion|makes integer from pointer|incompatible pointer to integer)
+// expect: argument_type\.c:[0-9]+:.*(makes integer from pointer|incompatible pointer to integer)
 #include <bide/bide.h>
 
 int add(int a, int b);

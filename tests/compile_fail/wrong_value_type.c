@@ -1,4 +1,4 @@
-// expect: incompatible types when initializing|initializing .int. with an expression of incompatible type
+// expect: incompatible types when init|initializing .int. with an expression of incompatible type
 #include <bide/bide.h>
 
 struct user {

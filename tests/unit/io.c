@@ -42,7 +42,8 @@ static long pump(int fd, size_t size, enum form form)
     size_t done = 0;
     while (done < size) {
         size_t half = (size - done) / 2;
-        struct iovec parts[2] = { { data + done, half }, { data + done + half, size - done - half } };
+        struct iovec parts[2] = { { data + done, half },
+                                  { data + done + half, size - done - half } };
         struct msghdr msg = { .msg_iov = parts, .msg_iovlen = 2 };
         ssize_t n = form == WRITE    ? bide_write(fd, data + done, size - done)
                     : form == WRITEV ? bide_writev(fd, parts, 2)

@@ -1,6 +1,6 @@
 /*
- * sequential.c - the program that the project began from: a user and the user's posts, one after the
- * other and both at once.
+ * sequential.c - the program that the project began from: a user and the user's posts, one after
+ * the other and both at once.
  */
 #include "fiber.h"
 
