@@ -11,20 +11,19 @@ struct many {
     int policy;
 };
 
-static inline struct bide_future *member(const struct many *m, size_t i)
+/* The way of a join of functions that do not suspend is copied into each public function, where
+ * the policy and the stride are constants. */
+#define INLINE inline __attribute__((always_inline))
+
+static INLINE struct bide_future *member(const struct many *m, size_t i)
 {
     if (!m->stride)
         return ((struct bide_future *const *)m->base)[i];
     return (struct bide_future *)((char *)(uintptr_t)m->base + i * m->stride);
 }
 
-static int drive(const struct many *m);
-
-static int drive_outside(const struct many *m)
-{
-    return drive(m);
-}
-BIDE_ASYNC(int, drive_outside, const struct many *)
+static int drive_any(struct many m);
+BIDE_ASYNC(int, drive_any, struct many)
 
 static const char *verb(const struct many *m)
 {
@@ -90,7 +89,7 @@ static int finish(struct bide__group *g, const struct many *m, struct bide__fibe
  */
 struct bide__lazy_join {
     struct bide__lazy_join *outer;
-    const struct many *m;
+    struct many m;
     size_t at; /* the member that runs */
     struct bide_future *frame;
     bide_time deadline;
@@ -101,15 +100,15 @@ struct bide__lazy_join {
 static void publish(struct bide__lazy_join *join, struct bide__fiber *fiber)
 {
     struct bide__group *g = &join->group;
-    struct bide_future *running = member(join->m, join->at);
-    bide__group_open_in(g, fiber, join->m->policy, join->m->site, join->frame, join->deadline);
+    struct bide_future *running = member(&join->m, join->at);
+    bide__group_open_in(g, fiber, join->m.policy, join->m.site, join->frame, join->deadline);
     running->group = g;
     running->fiber = fiber;
     g->pending++;
     fiber->worker->stats.tasks++;
     bide__list_push(&g->children, &running->sibling);
     join->published = true;
-    begin_from(g, join->m, join->at + 1);
+    begin_from(g, &join->m, join->at + 1);
 }
 
 /* fiber is about to suspend: its joins get groups, the outermost first. */
@@ -128,7 +127,7 @@ void bide__join_publish(struct bide__fiber *fiber)
 }
 
 /* Does the end of f, which has not suspended, end the whole? */
-static bool enough(const struct many *m, const struct bide_future *f)
+static INLINE bool enough(const struct many *m, const struct bide_future *f)
 {
     if (f->state == BIDE_DONE)
         return m->policy & POLICY_FIRST_DONE ||
@@ -144,7 +143,7 @@ static void fail_from(const struct many *m, size_t i, int error)
 }
 
 /* Leaves bide__self.current at f: the caller puts it back when all have run. */
-static inline void run_as_awaited(struct bide_future *f, struct bide_future *up)
+static INLINE void run_as_awaited(struct bide_future *f, struct bide_future *up)
 {
     f->parent = up;
     f->group = NULL;
@@ -161,7 +160,7 @@ static inline void run_as_awaited(struct bide_future *f, struct bide_future *up)
     }
 }
 
-static int drive_functions(const struct many *m, struct bide__fiber *fiber)
+static INLINE int drive_functions(struct many m, struct bide__fiber *fiber)
 {
     struct bide__lazy_join join;
     join.outer = fiber->lazy;
@@ -172,82 +171,98 @@ static int drive_functions(const struct many *m, struct bide__fiber *fiber)
     fiber->lazy = &join;
     int result = 0;
     size_t i = 0;
-    for (; i < m->n; i++) {
-        struct bide_future *f = member(m, i);
+    for (; i < m.n; i++) {
+        struct bide_future *f = member(&m, i);
         join.at = i;
         if (BIDE__LIKELY(f->state == BIDE_COLD && !(f->flags & WHY)))
             run_as_awaited(f, join.frame);
-        else if (bide__check_cold(f, verb(m), m->site))
+        else if (bide__check_cold(f, verb(&join.m), m.site))
             bide__fail(f, bide__why(f->flags));
         if (BIDE__UNLIKELY(join.published)) {
             bide__self.current = join.frame;
             bide__child_ended(f);
-            return finish(&join.group, m, fiber);
+            return finish(&join.group, &join.m, fiber);
         }
         if (BIDE__UNLIKELY(fiber->cancelled))
             break;
-        if (m->policy != POLICY_ALL && enough(m, f)) {
-            bool race = m->policy & POLICY_FIRST_DONE;
+        if (m.policy != POLICY_ALL && enough(&m, f)) {
+            bool race = m.policy & POLICY_FIRST_DONE;
             result = race ? (int)i : f->error ? f->error : bide__value_error(f);
             break;
         }
     }
     bide__self.current = join.frame;
     fiber->lazy = join.outer;
-    if (i == m->n)
-        return m->policy & POLICY_FIRST_DONE ? member(m, 0)->error : 0;
-    fail_from(m, i + 1, fiber->cancelled ? bide__why(fiber->cancelled) : -ECANCELED);
+    if (i == m.n)
+        return m.policy & POLICY_FIRST_DONE ? member(&m, 0)->error : 0;
+    fail_from(&join.m, i + 1, fiber->cancelled ? bide__why(fiber->cancelled) : -ECANCELED);
     return fiber->cancelled ? bide__why(fiber->cancelled) : result;
 }
 
 /* True when all are functions, and cold. */
-static bool check_all(const struct many *m)
+static INLINE bool check_all(const struct many *m)
 {
     bool functions = true;
     for (size_t i = 0; i < m->n; i++) {
         struct bide_future *f = member(m, i);
         if (BIDE__UNLIKELY(f->state != BIDE_COLD || f->flags & BIDE__QUEUED))
-            functions &= bide__check_cold(f, verb(m), m->site);
+            functions &= bide__check_cold(f, m->policy & POLICY_FIRST_DONE ? "race" : "join",
+                                          m->site);
         if (f->type->leaf)
             functions = false;
     }
     return functions;
 }
 
-static int drive(const struct many *m)
+/* Some are leaves, or done already, or the caller is cancelled. */
+static __attribute__((noinline)) int drive_group(struct many m, struct bide__fiber *fiber)
 {
-    struct bide__fiber *fiber = bide__self.fiber;
-    if (!fiber)
-        return bide_run(bide_async(drive_outside, m));
-    bool functions = check_all(m);
     if (fiber->cancelled) {
-        fail_from(m, 0, bide__why(fiber->cancelled));
+        fail_from(&m, 0, bide__why(fiber->cancelled));
         return bide__why(fiber->cancelled);
     }
-    if (functions)
-        return drive_functions(m, fiber);
     struct bide__group g;
-    bide__group_open(&g, fiber, m->policy, m->site);
-    begin_from(&g, m, 0);
-    int result = finish(&g, m, fiber);
+    bide__group_open(&g, fiber, m.policy, m.site);
+    begin_from(&g, &m, 0);
+    int result = finish(&g, &m, fiber);
     if (--fiber->worker->budget < 0) /* leaves that end at once count, as awaited ones do */
         bide__give_way(fiber);
     return result;
 }
 
+static __attribute__((noinline)) int drive_outside(struct many m)
+{
+    return bide_run(bide_async(drive_any, m));
+}
+
+static INLINE int drive(struct many m)
+{
+    struct bide__fiber *fiber = bide__self.fiber;
+    if (BIDE__UNLIKELY(!fiber))
+        return drive_outside(m);
+    if (check_all(&m) && !fiber->cancelled)
+        return drive_functions(m, fiber);
+    return drive_group(m, fiber);
+}
+
+static int drive_any(struct many m)
+{
+    return drive(m);
+}
+
 int bide__join(struct bide_future *const *v, size_t n, const char *site)
 {
-    return drive(&(struct many){ .base = v, .n = n, .policy = POLICY_ALL, .site = site });
+    return drive((struct many){ .base = v, .n = n, .policy = POLICY_ALL, .site = site });
 }
 
 int bide__try_join(struct bide_future *const *v, size_t n, const char *site)
 {
-    return drive(&(struct many){ .base = v, .n = n, .policy = POLICY_FIRST_ERROR, .site = site });
+    return drive((struct many){ .base = v, .n = n, .policy = POLICY_FIRST_ERROR, .site = site });
 }
 
 int bide__race(struct bide_future *const *v, size_t n, const char *site)
 {
-    return drive(&(struct many){ .base = v, .n = n, .policy = POLICY_FIRST_DONE, .site = site });
+    return drive((struct many){ .base = v, .n = n, .policy = POLICY_FIRST_DONE, .site = site });
 }
 
 static int drive_array(struct bide_future *first, size_t n, size_t stride, int policy,
@@ -255,7 +270,7 @@ static int drive_array(struct bide_future *first, size_t n, size_t stride, int p
 {
     if (n == 0)
         return policy & POLICY_FIRST_DONE ? -EINVAL : 0;
-    return drive(&(struct many){
+    return drive_any((struct many){
         .base = first, .n = n, .stride = stride, .policy = policy, .site = site });
 }
 
