@@ -65,9 +65,11 @@ FIBER_TEST(others_run_meanwhile)
 /* ---- at most so many threads; cancellation ---- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int arrived;
 
 static int pass_gate(void *arg)
 {
+    atomic_fetch_add(&arrived, 1);
     pthread_mutex_lock(&gate);
     pthread_mutex_unlock(&gate);
     ++*(int *)arg;
@@ -83,10 +85,11 @@ static int one_thread(int *calls)
     BIDE_SCOPE(s) {
         bide_start(&running);
         bide_start(&queued);
-        settle();
+        while (!atomic_load(&arrived))
+            settle();
         if (stats_now().offload_threads != 1)
             return -1;
-        bide_cancel(&running); /* has begun, or will: the only thread is its */
+        bide_cancel(&running); /* has begun */
         bide_cancel(&queued);  /* never begins */
         if (bide_await(&queued) != -ECANCELED || bide_done(&running))
             return -2;
