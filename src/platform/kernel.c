@@ -81,8 +81,10 @@ static ssize_t socket_call(struct bide_io *io)
 {
     switch (io->op) {
     case BIDE__OP_SOCKET:
-        if (bide__faulted())
-            return -EMFILE;
+        if (bide__faulted()) {
+            errno = EMFILE;
+            return -1;
+        }
         return socket(io->fd, io->flags | SOCK_CLOEXEC | SOCK_NONBLOCK, (int)io->mask);
     case BIDE__OP_BIND:
         return bind(io->fd, io->buf, io->mask);
