@@ -74,6 +74,7 @@ static void wait_in_reactor(struct bide__worker *w)
 /* Make ready what has become so. With wait, and when nothing has, wait for it. */
 void bide__poll(struct bide__worker *w, bool wait)
 {
+    int saved = errno; /* the affair of the fiber whose stack this is on */
     w->until_poll = POLL_EVERY;
     w->callbacks++;
     read_inbox(w);
@@ -89,6 +90,7 @@ void bide__poll(struct bide__worker *w, bool wait)
     if (!bide__list_empty(&w->signals))
         bide__signals_deliver(w);
     w->callbacks--;
+    errno = saved;
 }
 
 static const struct bide__reactor_ops *named_reactor(const char *name)
