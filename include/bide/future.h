@@ -137,6 +137,7 @@ enum bide__flag {
     BIDE__QUEUED = 8,    /* cold, in a group that is about to begin it */
     BIDE__STARTED = 16,  /* by bide_start: may be awaited while it runs */
     BIDE__MALLOC = 32,   /* a copy spawned outside a runtime */
+    BIDE__PARALLEL = 64, /* a copy made by bide_spawn_parallel */
 };
 
 /* What this thread runs now. Read by the inlined part of bide_await alone. */

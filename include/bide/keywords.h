@@ -18,6 +18,7 @@
 #define within(span, f) bide_within(span, f)
 #define scope(s) BIDE_SCOPE(s)
 #define spawn(scope, f) bide_spawn(scope, f)
+#define spawn_parallel(scope, f) bide_spawn_parallel(scope, f)
 #define cancel(f) bide_cancel(f)
 #define shield() bide_shield()
 

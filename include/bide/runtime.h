@@ -17,6 +17,9 @@ enum bide_reactor {
  * The environment variable BIDE_REACTOR=uring|epoll replaces BIDE_REACTOR_AUTO.
  */
 struct bide_config {
+    unsigned workers;          /* threads that run fibers, the calling one included; 0: the
+                                  processors that this process may use (affinity, cgroup quota).
+                                  The others start with the first bide_spawn_parallel. */
     enum bide_reactor reactor;
     size_t stack_size;         /* usable bytes of a fiber's stack; 0: 256 KiB. Rounded up to pages;
                                   at least 16 KiB. Only what is touched takes memory. */
@@ -57,6 +60,8 @@ struct bide_stats {
     uint64_t fibers_idle;    /* now: stacks kept for use again */
     uint64_t stack_bytes;    /* now: address space of all stacks */
     uint64_t switches;       /* from one fiber to another */
+    uint64_t steals;         /* times that a worker took work from another */
+    uint64_t workers;        /* now: threads that run fibers */
     uint64_t turns;          /* of the reactor */
     uint64_t operations;     /* handed to the reactor */
     uint64_t offloaded;      /* calls given to the blocking pool */

@@ -19,6 +19,7 @@
 struct bide__group {
     struct bide__list open;       /* the owner fiber's open groups */
     struct bide__list children;   /* bide_future.sibling of those not over */
+    struct bide__list parallel;   /* the same, of those that other workers may take */
     struct bide__list cancelling; /* in the list of groups to cancel; else empty */
     struct bide__list awaiters;   /* fibers that wait for one started child; in a scope */
     struct bide__fiber *fiber;    /* the owner; NULL outside a runtime */
@@ -78,7 +79,17 @@ BIDE_API void bide_scope_cancel(struct bide_scope *scope);
  * Returns 0; -ENOMEM; -ECANCELED or -ETIMEDOUT when the scope is cancelled. The child's
  * value is dropped, but if it is an int or ssize_t below 0 it is the scope's error.
  */
-#define bide_spawn(scope, f) BIDE__SPAWN(scope, f, __COUNTER__)
+#define bide_spawn(scope, f) BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn)
+
+/*
+ * bide_spawn_parallel - the same, but f may run on any worker of the runtime (bide_config.workers).
+ *
+ * An idle worker takes it while it is cold; once begun it stays where it is. So it may not use what
+ * its siblings or its parent use at the same time, unless that is meant for several threads.
+ * @scope must be of a fiber of the calling worker. All that holds for children holds: the scope
+ * waits for it, cancels it, and keeps its error.
+ */
+#define bide_spawn_parallel(scope, f) BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn_parallel)
 
 /*
  * bide_start - begin *f in place, as a child of the innermost open scope of this fiber.
@@ -130,6 +141,8 @@ BIDE_API struct bide__shield bide__shield_enter(void);
 BIDE_API void bide__shield_leave(struct bide__shield *shield);
 BIDE_API void *bide__spawn_slot(struct bide_scope *scope, size_t size, const char *site);
 BIDE_API void bide__spawn(struct bide_scope *scope, void *slot);
+BIDE_API void *bide__spawn_parallel_slot(struct bide_scope *scope, size_t size, const char *site);
+BIDE_API void bide__spawn_parallel(struct bide_scope *scope, void *slot);
 BIDE_API int bide__start(struct bide_future *f, const char *site);
 BIDE_API void bide__cancel(struct bide_future *f);
 
@@ -146,17 +159,17 @@ BIDE_API void bide__cancel(struct bide_future *f);
              bide__shield_enter(), *bide__once##n = &bide__shielded##n;                        \
          bide__once##n; bide__once##n = NULL)
 
-#define BIDE__SPAWN(scope, f, n) BIDE__SPAWN_(scope, f, n)
-#define BIDE__SPAWN_(scope, f, n)                                                         \
+#define BIDE__SPAWN(scope, f, n, call) BIDE__SPAWN_(scope, f, n, call)
+#define BIDE__SPAWN_(scope, f, n, call)                                                   \
     __extension__({                                                                       \
         struct bide_scope *bide__s##n = (scope);                                          \
         __auto_type bide__v##n = (f);                                                     \
         __auto_type bide__p##n = BIDE__POINTER(bide__v##n);                               \
         __typeof__(bide__p##n) bide__slot##n =                                            \
-            bide__spawn_slot(bide__s##n, sizeof(*bide__p##n), BIDE__SITE);                \
+            call##_slot(bide__s##n, sizeof(*bide__p##n), BIDE__SITE);                     \
         if (BIDE__LIKELY(bide__slot##n)) {                                                \
             *bide__slot##n = *bide__p##n;                                                 \
-            bide__spawn(bide__s##n, bide__slot##n);                                       \
+            call(bide__s##n, bide__slot##n);                                              \
         }                                                                                 \
         bide__slot##n ? 0 : bide__spawn_error(bide__s##n);                                \
     })

@@ -94,7 +94,7 @@ static void cancel_cold(struct bide_future *f, int why)
     bide__child_ended(f);
 }
 
-static void cancel_one(struct bide_future *f, int why)
+void bide__cancel_one(struct bide_future *f, int why)
 {
     if (!(why & ~f->flags))
         return;
@@ -118,7 +118,12 @@ static void cancel_children(struct bide__group *g)
     for (size_t n = g->pending; n > 0 && !bide__list_empty(&g->children); n--) {
         struct bide__list *link = bide__list_pop(&g->children);
         bide__list_push(&g->children, link);
-        cancel_one(bide__container(link, struct bide_future, sibling), g->cancelled);
+        bide__cancel_one(bide__container(link, struct bide_future, sibling), g->cancelled);
+    }
+    for (size_t n = g->pending; n > 0 && !bide__list_empty(&g->parallel); n--) {
+        struct bide__list *link = bide__list_pop(&g->parallel);
+        bide__list_push(&g->parallel, link);
+        bide__parallel_cancel(bide__container(link, struct bide_future, sibling), g->cancelled);
     }
 }
 
@@ -136,7 +141,7 @@ static void drain(struct bide__worker *w)
 
 void bide__cancel_why(struct bide_future *f, int why)
 {
-    cancel_one(f, why);
+    bide__cancel_one(f, why);
     if (bide__worker())
         drain(bide__worker());
 }

@@ -66,7 +66,7 @@ void bide__schedule(struct bide__fiber *fiber)
             bide__poll(w, false);
         struct bide__list *link = bide__list_pop(&w->ready);
         if (!link) {
-            bide__poll(w, true);
+            bide__idle(w);
             continue;
         }
         struct bide_future *f = bide__container(link, struct bide_future, ready);
@@ -144,7 +144,7 @@ void bide__fiber_main(void)
             bide__poll(w, false);
         struct bide__list *link = bide__list_pop(&w->ready);
         if (!link) {
-            bide__poll(w, true);
+            bide__idle(w);
             continue;
         }
         struct bide_future *f = bide__container(link, struct bide_future, ready);

@@ -45,6 +45,7 @@ int bide_runtime_open(const struct bide_config *config, struct bide_runtime **re
     if (epoll.reactor == BIDE_REACTOR_URING)
         return -EINVAL;
     epoll.reactor = BIDE_REACTOR_EPOLL;
+    epoll.workers = 1;
     struct bide_runtime *rt = bide__alloc_zero(sizeof(*rt));
     if (!rt)
         return -ENOMEM;

@@ -24,6 +24,7 @@ void bide__group_open_in(struct bide__group *g, struct bide__fiber *fiber, int p
     g->shielded = frame && frame->shield;
     g->cancelled = fiber && fiber->marked ? (uint8_t)bide__seen_from(frame, fiber) : 0;
     bide__list_init(&g->children);
+    bide__list_init(&g->parallel);
     bide__list_init(&g->cancelling);
     bide__list_init(&g->awaiters);
     if (fiber)
@@ -105,6 +106,10 @@ static void wake_awaiters(struct bide__group *g)
 
 static void free_copy(struct bide_future *f)
 {
+    if (f->flags & BIDE__PARALLEL) {
+        bide__parallel_free(f);
+        return;
+    }
     struct bide__spawned *copy = bide__container(f, struct bide__spawned, future);
     if (f->flags & BIDE__MALLOC)
         bide__free(copy);
@@ -112,8 +117,17 @@ static void free_copy(struct bide_future *f)
         bide__slab_put(&bide__worker()->slab, copy, bide__spawned_size(f->type->size));
 }
 
-/* f, a child, is over: it has left the group when this returns, and a copy is freed. */
+/* f, a child, is over. */
 void bide__child_ended(struct bide_future *f)
+{
+    if (BIDE__UNLIKELY(f->flags & BIDE__PARALLEL) && bide__parallel_ended(f))
+        return;
+    bide__child_left(f);
+}
+
+/* The same on the worker of its group: it has left the group when this returns, and a copy is
+ * freed. */
+void bide__child_left(struct bide_future *f)
 {
     struct bide__group *g = f->group;
     bool done = f->state == BIDE_DONE;

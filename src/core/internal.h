@@ -87,6 +87,18 @@ struct bide__worker {
     struct bide__pool *pool;   /* NULL until something is offloaded */
     struct bide__list signals; /* bide_signal futures */
     int signal_slot;           /* in the table of runtimes that signals wake; -1: none */
+    struct bide__team *team;   /* NULL while there is no other worker */
+    bool alone;                /* and there will be none */
+    unsigned index;            /* in the team */
+    struct bide__ring *ring;   /* what others may take; any thread. NULL without a team */
+    struct bide__list overflow; /* bide_future.ready: what found no room in the ring */
+    struct bide__outbox {
+        struct bide__post *newest, *oldest;
+    } *outbox;                 /* a team member each: posts for it, sent in the next poll */
+    bool outboxes_used;
+    bool dozes;                /* it has just had parallel work */
+    bool stopping;             /* the team closes */
+    struct bide__post stop;
     struct bide_config config;
     struct bide_stats stats;
     sigset_t signal_mask;      /* the thread's before the runtime */
@@ -107,7 +119,9 @@ static inline struct bide__worker *bide__worker(void)
     return bide__self.fiber ? bide__self.fiber->worker : NULL;
 }
 void bide__post_to(struct bide__worker *w, struct bide__post *post); /* any thread */
+void bide__post_chain(struct bide__worker *w, struct bide__post *newest, struct bide__post *oldest);
 void bide__poll(struct bide__worker *w, bool wait);
+void bide__idle(struct bide__worker *w); /* nothing is ready: find something, or wait for it */
 int bide__worker_new(const struct bide_config *config, struct bide__worker **ret_worker);
 void bide__worker_free(struct bide__worker *w);
 
@@ -156,6 +170,23 @@ struct bide__spawned {
     struct bide_future future;
 };
 
+/* What bide_spawn_parallel makes of one; src/core/parallel.c says what belongs to whom. */
+struct bide__parallel {
+    struct bide__post post;       /* to the owner: it is over, or was withdrawn */
+    struct bide__post cancel;     /* to the runner, and back */
+    struct bide__worker *owner;   /* of the scope; NULL outside a runtime */
+    struct bide__worker *runner;  /* valid once claimed */
+    size_t size;                  /* of the future */
+    int claim;                    /* atomic */
+    int why, why_posted;          /* owner: cancellation asked for, and sent to the runner */
+    bool shared;                  /* it went into a ring */
+    bool in_ring;                 /* owner: a ring may still hold it */
+    bool cancelling;              /* owner: `cancel` is under way */
+    bool ended;                   /* owner: it has left its group */
+    bool over;                    /* runner: its end is posted */
+    struct bide__spawned spawned __attribute__((aligned(16)));
+};
+
 static inline size_t bide__spawned_size(size_t future_size)
 {
     return offsetof(struct bide__spawned, future) + future_size;
@@ -172,11 +203,36 @@ void bide__group_enqueue(struct bide__group *g, struct bide_future *f);
 void bide__child_ended(struct bide_future *f);
 void bide__run_here(struct bide__fiber *fiber, struct bide_future *f);
 
+void bide__child_left(struct bide_future *f);
+
+/* ---- scope.c ---- */
+void bide__begin_child(struct bide__group *g, struct bide_future *f);
+
+/* ---- parallel.c ---- */
+void bide__parallel_begin(struct bide__worker *w, struct bide_future *f);
+bool bide__parallel_ended(struct bide_future *f);
+void bide__parallel_free(struct bide_future *f);
+void bide__parallel_cancel(struct bide_future *f, int why);
+
+/* ---- team.c ---- */
+struct bide__team *bide__team_of(struct bide__worker *w);
+void bide__team_close(struct bide__worker *first);
+bool bide__take_own(struct bide__worker *w);
+bool bide__find_work(struct bide__worker *w);
+bool bide__may_sleep(struct bide__worker *w);
+void bide__slept(struct bide__worker *w);
+void bide__wake_one(struct bide__team *team);
+void bide__post_later(struct bide__worker *from, struct bide__worker *to, struct bide__post *post);
+void bide__post_flush(struct bide__worker *w);
+void bide__team_stats(struct bide__worker *w, void (*add)(struct bide__worker *w, void *to),
+                      void *to);
+
 /* ---- join.c ---- */
 void bide__join_publish(struct bide__fiber *fiber);
 
 /* ---- cancel.c ---- */
 void bide__cancel_why(struct bide_future *f, int why);
+void bide__cancel_one(struct bide_future *f, int why);
 void bide__cancel_group(struct bide__group *g, int why);
 int bide__seen_from(const struct bide_future *frame, const struct bide__fiber *fiber);
 

@@ -128,7 +128,7 @@ int bide__spawn_error(const struct bide_scope *scope)
     return why ? why : -ENOMEM;
 }
 
-static void begin_child(struct bide__group *g, struct bide_future *f)
+void bide__begin_child(struct bide__group *g, struct bide_future *f)
 {
     if (g->fiber && bide__list_empty(&g->open)) /* by hand, and used again */
         bide__list_push(&g->fiber->groups, &g->open);
@@ -146,7 +146,7 @@ void bide__spawn(struct bide_scope *scope, void *slot)
     if (BIDE__UNLIKELY(f->state != BIDE_COLD || f->flags & BIDE__QUEUED))
         bide__check_cold(f, "spawn", site);
     f->flags |= g->fiber ? BIDE__HEAP : BIDE__MALLOC;
-    begin_child(g, f);
+    bide__begin_child(g, f);
 }
 
 int bide__start(struct bide_future *f, const char *site)
@@ -165,7 +165,7 @@ int bide__start(struct bide_future *f, const char *site)
             return f->error;
         }
         f->flags |= BIDE__STARTED;
-        begin_child(g, f);
+        bide__begin_child(g, f);
         return 0;
     }
     bide__panic("%s: start of future %s without an open scope", site, f->type->name);

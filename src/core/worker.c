@@ -10,19 +10,24 @@
 
 /* ---- messages from other threads ---- */
 
-/* The worker may end as soon as it has seen the post: `posting` keeps it until we are done. */
-void bide__post_to(struct bide__worker *w, struct bide__post *post)
+/* The worker may end as soon as it has seen the posts: `posting` keeps it until we are done. */
+void bide__post_chain(struct bide__worker *w, struct bide__post *newest, struct bide__post *oldest)
 {
     __atomic_add_fetch(&w->posting, 1, __ATOMIC_ACQUIRE);
     struct bide__post *head = __atomic_load_n(&w->inbox, __ATOMIC_RELAXED);
     do
-        post->next = head;
-    while (!__atomic_compare_exchange_n(&w->inbox, &head, post, true, __ATOMIC_SEQ_CST,
+        oldest->next = head;
+    while (!__atomic_compare_exchange_n(&w->inbox, &head, newest, true, __ATOMIC_SEQ_CST,
                                         __ATOMIC_RELAXED));
     /* Pairs with the worker's store to asleep and look at the inbox: one of the two sees. */
     if (!head && __atomic_load_n(&w->asleep, __ATOMIC_SEQ_CST))
         w->reactor->ops->wake(w->reactor);
     __atomic_sub_fetch(&w->posting, 1, __ATOMIC_RELEASE);
+}
+
+void bide__post_to(struct bide__worker *w, struct bide__post *post)
+{
+    bide__post_chain(w, post, post);
 }
 
 static void read_inbox(struct bide__worker *w)
@@ -64,11 +69,17 @@ static void wait_in_reactor(struct bide__worker *w)
 {
     bide__fiber_trim(w, w->reactor->ops->now(w->reactor));
     bide_time until = wait_until(w);
+    if (w->team)
+        bide__post_flush(w);
     __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
+    if (w->team && !bide__may_sleep(w))
+        until = 0;
     if (__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST))
         until = 0;
     w->reactor->ops->turn(w->reactor, until);
     __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
+    if (w->team)
+        bide__slept(w);
 }
 
 /* Make ready what has become so. With wait, and when nothing has, wait for it. */
@@ -77,6 +88,8 @@ void bide__poll(struct bide__worker *w, bool wait)
     int saved = errno; /* the affair of the fiber whose stack this is on */
     w->until_poll = POLL_EVERY;
     w->callbacks++;
+    if (w->team && !wait)
+        bide__post_flush(w);
     read_inbox(w);
     fire_timers(w);
     w->stats.turns++;
@@ -89,8 +102,17 @@ void bide__poll(struct bide__worker *w, bool wait)
     }
     if (!bide__list_empty(&w->signals))
         bide__signals_deliver(w);
+    /* However much is ready here, what was spawned in parallel has its turn. */
+    if (w->team && !wait)
+        bide__take_own(w);
     w->callbacks--;
     errno = saved;
+}
+
+void bide__idle(struct bide__worker *w)
+{
+    if (!w->team || !bide__find_work(w))
+        bide__poll(w, true);
 }
 
 static const struct bide__reactor_ops *named_reactor(const char *name)
@@ -162,6 +184,8 @@ void bide__worker_free(struct bide__worker *w)
     bide__fiber_free_all(w);
     bide__stacks_release(&w->stacks);
     bide__slab_release(&w->slab);
+    bide__free(w->ring);
+    bide__free(w->outbox);
     bide__free(w);
 }
 
@@ -178,6 +202,7 @@ int bide__worker_new(const struct bide_config *config, struct bide__worker **ret
     bide__list_init(&w->idle);
     bide__list_init(&w->cancelling);
     bide__list_init(&w->signals);
+    bide__list_init(&w->overflow);
     bide__fiber_init(&w->root, w);
     bide__hooks_init(&w->root.hooks, NULL, 0);
     size_t stack_size = w->config.stack_size ? w->config.stack_size : 256 * 1024;
@@ -230,9 +255,28 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
     struct bide__self before = bide__self;
     bide__overflow_enter(w);
     run_main(w, f, site);
+    bide__team_close(w);
     bide__overflow_leave(w);
     bide__worker_free(w);
     bide__self = before;
+}
+
+static void add_stats(struct bide__worker *w, void *to)
+{
+    struct bide_stats *sum = to;
+    const struct bide_stats *own = &w->stats;
+    sum->spawned += own->spawned;
+    sum->tasks += own->tasks;
+    sum->switches += own->switches;
+    sum->steals += own->steals;
+    sum->turns += own->turns;
+    sum->operations += own->operations;
+    sum->offloaded += own->offloaded;
+    sum->fibers += w->fibers - w->idle_count;
+    sum->fibers_idle += w->idle_count;
+    sum->stack_bytes += w->stacks.mapped;
+    sum->offload_threads += bide__pool_threads(w);
+    sum->workers++;
 }
 
 int bide_get_stats(struct bide_stats *ret_stats)
@@ -240,10 +284,7 @@ int bide_get_stats(struct bide_stats *ret_stats)
     struct bide__worker *w = bide__worker();
     if (!w)
         return -ENOTCONN;
-    *ret_stats = w->stats;
-    ret_stats->fibers = w->fibers - w->idle_count;
-    ret_stats->fibers_idle = w->idle_count;
-    ret_stats->stack_bytes = w->stacks.mapped;
-    ret_stats->offload_threads = bide__pool_threads(w);
+    *ret_stats = (struct bide_stats){ .reactor = w->stats.reactor };
+    bide__team_stats(w, add_stats, ret_stats);
     return 0;
 }

@@ -31,6 +31,12 @@ static inline void bide__context_init(struct bide__context *context, void *top)
 
 #if defined(__x86_64__)
 
+/* In a loop that waits for another core. */
+static inline void bide__relax(void)
+{
+    __asm__ volatile("pause");
+}
+
 /* Vector and x87 registers are lost in any call (System V ABI), and this stands in a function of
  * its own; those that an inlining compiler might keep are named all the same. */
 static inline __attribute__((always_inline)) void bide__context_switch(struct bide__context *from,
@@ -54,6 +60,11 @@ static inline __attribute__((always_inline)) void bide__context_switch(struct bi
 }
 
 #elif defined(__aarch64__)
+
+static inline void bide__relax(void)
+{
+    __asm__ volatile("yield");
+}
 
 static inline __attribute__((always_inline)) void bide__context_switch(struct bide__context *from,
                                                                        struct bide__context *to)

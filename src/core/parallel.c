@@ -1,0 +1,203 @@
+/*
+ * core/parallel.c - children of a scope that may run on another worker.
+ *
+ * The owner is the worker of the scope; the runner the one that took the child from a ring. What
+ * belongs to whom: the group, its list and the copy's memory are always the owner's. The future
+ * itself is the owner's until it is claimed, then the runner's until its end has been posted back,
+ * then the owner's again. `claim` decides between the runner that takes it and the owner that
+ * cancels it first.
+ */
+#include "core/internal.h"
+#include "core/ring.h"
+
+#include <errno.h>
+
+enum { UNCLAIMED, CLAIMED, WITHDRAWN };
+
+static struct bide__parallel *parallel_of(struct bide_future *f)
+{
+    return bide__container(f, struct bide__parallel, spawned.future);
+}
+
+static struct bide__worker *owner_of(const struct bide__parallel *p)
+{
+    return p->owner;
+}
+
+static size_t parallel_size(const struct bide__parallel *p)
+{
+    return offsetof(struct bide__parallel, spawned.future) + p->size;
+}
+
+/* ---- spawning ---- */
+
+void *bide__spawn_parallel_slot(struct bide_scope *scope, size_t size, const char *site)
+{
+    struct bide__group *g = &scope->group;
+    if (g->cancelled)
+        return NULL;
+    struct bide__worker *w = g->fiber ? g->fiber->worker : NULL;
+    size_t whole = offsetof(struct bide__parallel, spawned.future) + size;
+    struct bide__parallel *p = w ? bide__slab_get(&w->slab, whole) : bide__alloc(whole);
+    if (!p)
+        return NULL;
+    p->owner = w;
+    p->runner = NULL;
+    p->size = size;
+    p->claim = UNCLAIMED;
+    p->why = p->why_posted = 0;
+    p->shared = p->over = p->ended = p->in_ring = p->cancelling = false;
+    p->spawned.site = site;
+    return &p->spawned.future;
+}
+
+void bide__spawn_parallel(struct bide_scope *scope, void *slot)
+{
+    struct bide_future *f = slot;
+    struct bide__group *g = &scope->group;
+    struct bide__parallel *p = parallel_of(f);
+    struct bide__worker *w = p->owner;
+    if (w && w != bide__worker())
+        bide__panic("%s: spawn of future %s into a scope of another worker", p->spawned.site,
+                    f->type->name);
+    bide__check_cold(f, "spawn", p->spawned.site);
+    f->flags |= BIDE__PARALLEL | (w ? BIDE__HEAP : BIDE__MALLOC);
+    struct bide__team *team = w ? bide__team_of(w) : NULL;
+    if (!team) {
+        bide__begin_child(g, f);
+        return;
+    }
+    p->shared = p->in_ring = true;
+    if (!bide__group_add(g, f))
+        return;
+    w->stats.spawned++;
+    bide__list_remove(&f->sibling);
+    bide__list_push(&g->parallel, &f->sibling);
+    if (bide__list_empty(&w->overflow) && bide__ring_push(w->ring, f))
+        bide__wake_one(team);
+    else
+        bide__list_push(&w->overflow, &f->ready);
+}
+
+/* ---- running ---- */
+
+static void release(struct bide__parallel *p)
+{
+    if (p->ended && !p->in_ring && !p->cancelling)
+        bide__slab_put(&p->owner->slab, p, parallel_size(p));
+}
+
+static void deliver_withdrawn(struct bide__post *post)
+{
+    struct bide__parallel *p = bide__container(post, struct bide__parallel, post);
+    p->in_ring = false;
+    release(p);
+}
+
+/* Taken from a ring: it is to begin on w. */
+void bide__parallel_begin(struct bide__worker *w, struct bide_future *f)
+{
+    struct bide__parallel *p = parallel_of(f);
+    int unclaimed = UNCLAIMED;
+    __atomic_store_n(&p->runner, w, __ATOMIC_RELAXED);
+    if (!__atomic_compare_exchange_n(&p->claim, &unclaimed, CLAIMED, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        p->post.deliver = deliver_withdrawn;
+        if (owner_of(p) == w)
+            deliver_withdrawn(&p->post);
+        else
+            bide__post_later(w, owner_of(p), &p->post);
+        return;
+    }
+    bide__list_init(&f->ready);
+    if (!f->type->leaf) {
+        bide__list_push(&w->ready, &f->ready);
+        return;
+    }
+    f->flags &= (uint8_t)~BIDE__QUEUED;
+    f->parent = f->group->frame;
+    bide__begin_leaf(f, &w->root);
+}
+
+static void deliver_end(struct bide__post *post)
+{
+    struct bide__parallel *p = bide__container(post, struct bide__parallel, post);
+    bide__child_left(&p->spawned.future);
+}
+
+/* Runner: f is over. True when its owner is told, which goes on from there. */
+bool bide__parallel_ended(struct bide_future *f)
+{
+    struct bide__parallel *p = parallel_of(f);
+    if (!p->shared || p->claim == WITHDRAWN || owner_of(p) == bide__worker())
+        return false;
+    p->over = true;
+    p->post.deliver = deliver_end;
+    bide__post_later(bide__worker(), owner_of(p), &p->post);
+    return true;
+}
+
+/* Owner: the child has left its group; its memory goes when nobody else knows it any more. */
+void bide__parallel_free(struct bide_future *f)
+{
+    struct bide__parallel *p = parallel_of(f);
+    if (!p->owner) {
+        bide__free(p);
+        return;
+    }
+    p->ended = true;
+    if (p->claim != WITHDRAWN)
+        p->in_ring = false;
+    release(p);
+}
+
+/* ---- cancelling ---- */
+
+static void post_cancel(struct bide__parallel *p);
+
+static void deliver_cancelled(struct bide__post *post)
+{
+    struct bide__parallel *p = bide__container(post, struct bide__parallel, cancel);
+    p->cancelling = false;
+    if (!p->ended && p->why & ~p->why_posted)
+        post_cancel(p);
+    release(p);
+}
+
+static void deliver_cancel(struct bide__post *post)
+{
+    struct bide__parallel *p = bide__container(post, struct bide__parallel, cancel);
+    if (!p->over)
+        bide__cancel_why(&p->spawned.future, p->why_posted);
+    post->deliver = deliver_cancelled;
+    bide__post_later(bide__worker(), owner_of(p), post);
+}
+
+static void post_cancel(struct bide__parallel *p)
+{
+    p->cancelling = true;
+    p->why_posted = p->why;
+    p->cancel.deliver = deliver_cancel;
+    bide__post_later(p->owner, p->runner, &p->cancel);
+}
+
+/* Owner: the group of f is cancelled. */
+void bide__parallel_cancel(struct bide_future *f, int why)
+{
+    struct bide__parallel *p = parallel_of(f);
+    int unclaimed = UNCLAIMED;
+    if (__atomic_compare_exchange_n(&p->claim, &unclaimed, WITHDRAWN, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        f->flags &= (uint8_t)~BIDE__QUEUED;
+        bide__fail(f, bide__why(why));
+        bide__child_ended(f);
+        return;
+    }
+    if (p->runner == p->owner) {
+        bide__cancel_one(f, why);
+        return;
+    }
+    p->why |= why;
+    if (!p->cancelling && p->why & ~p->why_posted)
+        post_cancel(p);
+}

@@ -1,0 +1,409 @@
+/*
+ * core/team.c - the workers of a runtime: their threads, how work spreads over them, and how they
+ * sleep and wake.
+ *
+ * The first worker is the thread of bide_run. The others start when something is first spawned in
+ * parallel, so a program that never does stays a program of one thread. What is spawned in
+ * parallel stands in its worker's ring, from which that worker and any idle one take it.
+ */
+#include "core/internal.h"
+#include "core/ring.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WORKERS_MAX = 1024, STEAL = 32 };
+#define DOZE (20 * BIDE_US)
+
+struct bide__team {
+    unsigned count;                 /* workers that there may be */
+    unsigned threads;               /* made, and not joined: the first worker's alone */
+    struct bide__worker **workers;  /* atomic each: NULL until it runs */
+    pthread_t *ids;
+    struct bide_config config;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;         /* stopped or released */
+    bool closing;                   /* under lock: workers are told to stop, and none begins */
+    unsigned stopped;               /* under lock: threads that run no more */
+    bool released;                  /* under lock: all have stopped; they may free their workers */
+    int sleepers;                   /* atomic: workers that wait in their reactors */
+    int searching;                  /* atomic: one was woken that has not looked for work yet */
+};
+
+static struct bide__worker *member(const struct bide__team *team, unsigned i)
+{
+    return __atomic_load_n(&team->workers[i], __ATOMIC_ACQUIRE);
+}
+
+/* ---- how many ---- */
+
+/* Processors that the control group's quota pays for, rounded up; 0: no limit known. */
+static unsigned quota_of_cgroup(void)
+{
+    char line[512], path[1024] = "";
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof(line), file))
+        if (strncmp(line, "0::", 3) == 0) {
+            line[strcspn(line, "\n")] = '\0';
+            snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", line + 3);
+        }
+    fclose(file);
+    file = *path ? fopen(path, "re") : NULL;
+    if (!file)
+        return 0;
+    long quota, period;
+    unsigned cpus = 0;
+    if (fscanf(file, "%ld %ld", &quota, &period) == 2 && quota > 0 && period > 0)
+        cpus = (unsigned)((quota + period - 1) / period);
+    fclose(file);
+    return cpus;
+}
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    unsigned cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+    unsigned quota = quota_of_cgroup();
+    if (quota && quota < cpus)
+        cpus = quota;
+    return cpus ? cpus : 1;
+}
+
+/* ---- threads ---- */
+
+static void deliver_stop(struct bide__post *post)
+{
+    struct bide__worker *w = bide__container(post, struct bide__worker, stop);
+    w->stopping = true;
+    bide__wake(&w->root);
+}
+
+struct start {
+    struct bide__team *team;
+    unsigned index;
+};
+
+static struct bide__worker *join_team(struct bide__team *team, unsigned index)
+{
+    struct bide__worker *w;
+    if (bide__worker_new(&team->config, &w) < 0)
+        return NULL;
+    w->ring = bide__alloc_zero(sizeof(*w->ring));
+    w->outbox = bide__alloc_zero(team->count * sizeof(*w->outbox));
+    if (!w->ring || !w->outbox) {
+        bide__worker_free(w);
+        return NULL;
+    }
+    w->team = team;
+    w->index = index;
+    w->stop.deliver = deliver_stop;
+    return w;
+}
+
+/* False: the team closes already. */
+static bool publish(struct bide__team *team, struct bide__worker *w)
+{
+    pthread_mutex_lock(&team->lock);
+    bool open = !team->closing;
+    if (open)
+        __atomic_store_n(&team->workers[w->index], w, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&team->lock);
+    return open;
+}
+
+/* No worker is freed while another one may still look at it. */
+static void wait_for_release(struct bide__team *team)
+{
+    pthread_mutex_lock(&team->lock);
+    team->stopped++;
+    pthread_cond_broadcast(&team->changed);
+    while (!team->released)
+        pthread_cond_wait(&team->changed, &team->lock);
+    pthread_mutex_unlock(&team->lock);
+}
+
+/* A worker that can't be made leaves the work to the others. */
+static void *worker_thread(void *arg)
+{
+    struct start *start = arg;
+    struct bide__team *team = start->team;
+    struct bide__worker *w = join_team(team, start->index);
+    bide__free(start);
+    if (w && publish(team, w)) {
+        bide__self = (struct bide__self){ .fiber = &w->root };
+        bide__overflow_enter(w);
+        while (!w->stopping)
+            bide__park(&w->root);
+        bide__overflow_leave(w);
+        bide__self = (struct bide__self){ 0 };
+    }
+    wait_for_release(team);
+    if (w)
+        bide__worker_free(w);
+    return NULL;
+}
+
+static int start_thread(struct bide__team *team, unsigned index)
+{
+    struct start *start = bide__alloc(sizeof(*start));
+    if (!start)
+        return -ENOMEM;
+    *start = (struct start){ team, index };
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = bide__faulted() ? EAGAIN
+                                : pthread_create(&team->ids[index], NULL, worker_thread, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error)
+        bide__free(start);
+    return -error;
+}
+
+static void free_team(struct bide__team *team)
+{
+    pthread_mutex_destroy(&team->lock);
+    pthread_cond_destroy(&team->changed);
+    bide__free(team->workers);
+    bide__free(team->ids);
+    bide__free(team);
+}
+
+/* The team of w, made now if need be; NULL: there is to be, or can be, only one worker. */
+struct bide__team *bide__team_of(struct bide__worker *w)
+{
+    if (w->team || w->alone)
+        return w->team;
+    w->alone = true; /* unless all goes well */
+    unsigned count = w->config.workers ? w->config.workers : processors();
+    if (count > WORKERS_MAX)
+        count = WORKERS_MAX;
+    if (count <= 1)
+        return NULL;
+    struct bide__team *team = bide__alloc_zero(sizeof(*team));
+    if (!team)
+        return NULL;
+    pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->changed, NULL);
+    team->count = count;
+    team->config = w->config;
+    team->workers = bide__alloc_zero(count * sizeof(*team->workers));
+    team->ids = bide__alloc_zero(count * sizeof(*team->ids));
+    w->ring = bide__alloc_zero(sizeof(*w->ring));
+    w->outbox = bide__alloc_zero(count * sizeof(*w->outbox));
+    if (!team->workers || !team->ids || !w->ring || !w->outbox) {
+        free_team(team);
+        return NULL;
+    }
+    w->team = team;
+    w->alone = false;
+    team->workers[0] = w;
+    for (unsigned i = 1; i < count && start_thread(team, i) == 0; i++)
+        team->threads++;
+    return team;
+}
+
+/* The first worker has come to its end, and so has all that ran on the others. */
+void bide__team_close(struct bide__worker *first)
+{
+    struct bide__team *team = first->team;
+    if (!team)
+        return;
+    pthread_mutex_lock(&team->lock);
+    team->closing = true;
+    for (unsigned i = 1; i < team->count; i++)
+        if (team->workers[i])
+            bide__post_to(team->workers[i], &team->workers[i]->stop);
+    while (team->stopped < team->threads)
+        pthread_cond_wait(&team->changed, &team->lock);
+    team->released = true;
+    pthread_cond_broadcast(&team->changed);
+    pthread_mutex_unlock(&team->lock);
+    for (unsigned i = 1; i <= team->threads; i++)
+        pthread_join(team->ids[i], NULL);
+    first->team = NULL;
+    free_team(team);
+}
+
+/* ---- finding work ---- */
+
+/* f, taken from a ring, is to run here. */
+static void adopt(struct bide__worker *w, void **entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || !bide__ring_push(w->ring, entries[i]))
+            bide__parallel_begin(w, entries[i]);
+}
+
+/* What found no room in the ring goes there as soon as there is some. */
+static void refill(struct bide__worker *w)
+{
+    while (!bide__list_empty(&w->overflow)) {
+        struct bide_future *f = bide__container(w->overflow.next, struct bide_future, ready);
+        struct bide__list *link = w->overflow.next;
+        bide__list_remove(link);
+        if (!bide__ring_push(w->ring, f)) {
+            bide__list_push_front(&w->overflow, link);
+            return;
+        }
+    }
+}
+
+/* One of our own, so that the others find some left. */
+bool bide__take_own(struct bide__worker *w)
+{
+    void *entry;
+    if (!w->ring)
+        return false;
+    if (!bide__list_empty(&w->overflow))
+        refill(w);
+    if (!bide__ring_take(w->ring, &entry, 1))
+        return false;
+    bide__parallel_begin(w, entry);
+    return true;
+}
+
+static bool steal(struct bide__worker *w)
+{
+    struct bide__team *team = w->team;
+    void *entries[STEAL];
+    for (unsigned i = 1; i < team->count; i++) {
+        struct bide__worker *victim = member(team, (w->index + i) % team->count);
+        size_t n = victim ? bide__ring_take(victim->ring, entries, STEAL) : 0;
+        if (n == 0)
+            continue;
+        w->stats.steals++;
+        adopt(w, entries, n);
+        return true;
+    }
+    return false;
+}
+
+static bool any_work(const struct bide__team *team)
+{
+    for (unsigned i = 0; i < team->count; i++) {
+        const struct bide__worker *w = member(team, i);
+        if (w && bide__ring_count(w->ring))
+            return true;
+    }
+    return false;
+}
+
+static bool look(struct bide__worker *w)
+{
+    /* Before looking: a push that saw us searching is seen by this look, any later one wakes
+     * somebody. */
+    if (__atomic_load_n(&w->team->searching, __ATOMIC_RELAXED))
+        __atomic_store_n(&w->team->searching, 0, __ATOMIC_SEQ_CST);
+    if (!bide__take_own(w) && !steal(w))
+        return false;
+    if (any_work(w->team))
+        bide__wake_one(w->team);
+    return true;
+}
+
+/*
+ * Nothing is ready here: take or steal something to do. True when something is ready now.
+ * A worker that has just had such work dozes for a moment first: being woken costs it, and who wakes
+ * it, more than that.
+ */
+bool bide__find_work(struct bide__worker *w)
+{
+    bide__post_flush(w);
+    if (look(w)) {
+        w->dozes = true;
+        return true;
+    }
+    if (!w->dozes)
+        return false;
+    w->dozes = false;
+    bide_time end = bide__clock() + DOZE;
+    do {
+        for (int i = 0; i < 64; i++) {
+            if (__atomic_load_n(&w->inbox, __ATOMIC_RELAXED))
+                return false; /* the poll that follows reads it */
+            bide__relax();
+        }
+        if (any_work(w->team) && look(w)) {
+            w->dozes = true;
+            return true;
+        }
+    } while (bide__clock() < end);
+    return false;
+}
+
+/* ---- sleeping and waking ---- */
+
+/* False: there is work after all. */
+bool bide__may_sleep(struct bide__worker *w)
+{
+    struct bide__team *team = w->team;
+    __atomic_add_fetch(&team->sleepers, 1, __ATOMIC_SEQ_CST);
+    return !any_work(team);
+}
+
+void bide__slept(struct bide__worker *w)
+{
+    __atomic_sub_fetch(&w->team->sleepers, 1, __ATOMIC_RELAXED);
+}
+
+/* One worker that sleeps, if there is one and none is on its way already. After a push. */
+void bide__wake_one(struct bide__team *team)
+{
+    int none = 0;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&team->sleepers, __ATOMIC_RELAXED) ||
+        !__atomic_compare_exchange_n(&team->searching, &none, 1, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_RELAXED))
+        return;
+    for (unsigned i = 0; i < team->count; i++) {
+        struct bide__worker *w = member(team, i);
+        if (w && __atomic_load_n(&w->asleep, __ATOMIC_SEQ_CST)) {
+            w->reactor->ops->wake(w->reactor);
+            return;
+        }
+    }
+    __atomic_store_n(&team->searching, 0, __ATOMIC_SEQ_CST);
+}
+
+/* ---- posting in batches ---- */
+
+void bide__post_later(struct bide__worker *from, struct bide__worker *to, struct bide__post *post)
+{
+    struct bide__outbox *box = &from->outbox[to->index];
+    post->next = box->newest;
+    if (!box->newest)
+        box->oldest = post;
+    box->newest = post;
+    from->outboxes_used = true;
+}
+
+void bide__post_flush(struct bide__worker *w)
+{
+    if (!w->outboxes_used)
+        return;
+    w->outboxes_used = false;
+    for (unsigned i = 0; i < w->team->count; i++) {
+        struct bide__outbox *box = &w->outbox[i];
+        if (!box->newest)
+            continue;
+        bide__post_chain(member(w->team, i), box->newest, box->oldest);
+        box->newest = NULL;
+    }
+}
+
+/* Over all workers of the calling thread's runtime; the others' figures are of a moment ago. */
+void bide__team_stats(struct bide__worker *w, void (*add)(struct bide__worker *w, void *to),
+                      void *to)
+{
+    add(w, to);
+    for (unsigned i = 0; w->team && i < w->team->count; i++)
+        if (member(w->team, i) && member(w->team, i) != w)
+            add(member(w->team, i), to);
+}
