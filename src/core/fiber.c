@@ -20,12 +20,12 @@ const struct bide_type bide__resume_type = { .name = "resume" };
 /* ---- switching ---- */
 
 /* Not inlined: the compiler saves what it must around this call only. */
-__attribute__((noinline)) void bide__switch(struct bide__fiber *from, struct bide__fiber *to)
+__attribute__((noinline)) BIDE__SWITCHES void bide__switch(struct bide__fiber *from, struct bide__fiber *to)
 {
     from->current = bide__self.current;
     bide__self.current = to->current;
     bide__self.fiber = to;
-    to->worker->stats.switches++;
+    bide__count(&to->worker->stats.switches, 1);
     bide__hooks_leaving(&from->hooks, &to->hooks);
     bide__context_switch(&from->context, &to->context);
     bide__hooks_arrived(&from->hooks, NULL);
@@ -154,7 +154,7 @@ void bide__fiber_main(void)
             continue;
         }
         bide__list_push_front(&w->idle, &fiber->link);
-        w->idle_count++;
+        bide__count(&w->idle_count, 1);
         bide__prefetch(fiber_of(w->ready.next));
         bide__switch(fiber, fiber_of(link));
     }
@@ -165,7 +165,8 @@ struct bide__fiber *bide__runner(struct bide__worker *w)
     struct bide__list *link = bide__list_pop(&w->idle);
     if (!link)
         return bide__fiber_new(w);
-    if (--w->idle_count < w->idle_low)
+    bide__count(&w->idle_count, -1);
+    if (w->idle_count < w->idle_low)
         w->idle_low = w->idle_count;
     bide__prefetch(bide__container(w->idle.next, struct bide__fiber, link));
     return bide__container(link, struct bide__fiber, link);
@@ -194,7 +195,7 @@ struct bide__fiber *bide__fiber_new(struct bide__worker *w)
     fiber->bottom = bottom;
     bide__hooks_init(&fiber->hooks, bottom, (size_t)((char *)fiber - bottom));
     bide__context_init(&fiber->context, fiber);
-    w->fibers++;
+    bide__count(&w->fibers, 1);
     return fiber;
 }
 
@@ -204,11 +205,11 @@ static void free_fiber(struct bide__worker *w, struct bide__fiber *fiber)
     struct bide__hooks hooks = fiber->hooks;
     if (bide__stack_put(&w->stacks, bottom) < 0) {
         bide__list_push(&w->idle, &fiber->link);
-        w->idle_count++;
+        bide__count(&w->idle_count, 1);
         return;
     }
     bide__hooks_end(&hooks);
-    w->fibers--;
+    bide__count(&w->fibers, -1);
 }
 
 /* Give back the memory of runners that nobody needed since the last time. */
@@ -219,7 +220,7 @@ void bide__fiber_trim(struct bide__worker *w, bide_time now)
     for (size_t n = w->idle_low; n > KEEP_IDLE; n--) {
         struct bide__list *oldest = w->idle.prev;
         bide__list_remove(oldest);
-        w->idle_count--;
+        bide__count(&w->idle_count, -1);
         free_fiber(w, bide__container(oldest, struct bide__fiber, link));
     }
     w->idle_low = w->idle_count;

@@ -52,7 +52,7 @@ bool bide__group_add(struct bide__group *g, struct bide_future *f)
     f->group = g;
     g->pending++;
     if (g->fiber)
-        g->fiber->worker->stats.tasks++;
+        bide__count(&g->fiber->worker->stats.tasks, 1);
     bide__list_push(&g->children, &f->sibling);
     bide__list_init(&f->ready);
     int why = (f->flags | g->cancelled) & WHY;
@@ -136,7 +136,7 @@ void bide__child_left(struct bide_future *f)
     f->group = NULL; /* it may be driven again, where there is no group */
     g->pending--;
     if (g->fiber)
-        g->fiber->worker->stats.tasks--;
+        bide__count(&g->fiber->worker->stats.tasks, -1);
     if (done && !g->winner && !(g->cancelled && f->flags & WHY))
         g->winner = f;
     if (error && !g->error)

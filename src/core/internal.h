@@ -72,9 +72,9 @@ struct bide__worker {
     int until_poll;            /* switches until the reactor is looked at */
     int budget;                /* operations that may complete at once until the fiber yields */
     struct bide__list idle;    /* runners, most recently used first */
-    size_t idle_count, idle_low; /* now; the least since the last trim */
+    uint64_t idle_count, idle_low; /* now; the least since the last trim */
     bide_time trim_at;
-    size_t fibers;             /* stacks, idle ones too */
+    uint64_t fibers;           /* stacks, idle ones too */
     struct bide__fiber root;   /* the thread's own stack: bide_run's future runs on it */
     bool draining;             /* bide__cancel is at work on cancelling */
     struct bide__list cancelling; /* groups whose children are to be cancelled */
@@ -112,6 +112,16 @@ struct bide__worker {
 };
 
 extern const struct bide_type bide__resume_type;
+
+/* Counters that one worker writes and others read: of a moment ago, but never torn. */
+static inline void bide__count(uint64_t *counter, int n)
+{
+    __atomic_store_n(counter, *counter + (uint64_t)(int64_t)n, __ATOMIC_RELAXED);
+}
+static inline uint64_t bide__counted(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
 
 /* ---- worker.c ---- */
 static inline struct bide__worker *bide__worker(void)
@@ -175,12 +185,13 @@ struct bide__parallel {
     struct bide__post post;       /* to the owner: it is over, or was withdrawn */
     struct bide__post cancel;     /* to the runner, and back */
     struct bide__worker *owner;   /* of the scope; NULL outside a runtime */
-    struct bide__worker *runner;  /* valid once claimed */
+    struct bide__worker *runner;  /* atomic; valid once claimed */
     size_t size;                  /* of the future */
     int claim;                    /* atomic */
     int why, why_posted;          /* owner: cancellation asked for, and sent to the runner */
     bool shared;                  /* it went into a ring */
     bool in_ring;                 /* owner: a ring may still hold it */
+    bool withdrawn;               /* owner: cancelled before anybody claimed it */
     bool cancelling;              /* owner: `cancel` is under way */
     bool ended;                   /* owner: it has left its group */
     bool over;                    /* runner: its end is posted */

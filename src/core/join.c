@@ -105,7 +105,7 @@ static void publish(struct bide__lazy_join *join, struct bide__fiber *fiber)
     running->group = g;
     running->fiber = fiber;
     g->pending++;
-    fiber->worker->stats.tasks++;
+    bide__count(&fiber->worker->stats.tasks, 1);
     bide__list_push(&g->children, &running->sibling);
     join->published = true;
     begin_from(g, &join->m, join->at + 1);

@@ -96,7 +96,7 @@ static struct bide__pool *need_pool(struct bide__worker *w)
     pthread_condattr_destroy(&attr);
     bide__list_init(&pool->jobs);
     pool->limit = w->config.offload_threads ? w->config.offload_threads : THREADS_DEFAULT;
-    w->pool = pool;
+    __atomic_store_n(&w->pool, pool, __ATOMIC_RELEASE);
     return pool;
 }
 
@@ -119,7 +119,7 @@ int bide__pool_submit(struct bide__worker *w, struct bide__job *job)
     if (!error && wake)
         pthread_cond_signal(&pool->work);
     if (!error)
-        w->stats.offloaded++;
+        bide__count(&w->stats.offloaded, 1);
     return error;
 }
 
@@ -134,13 +134,15 @@ bool bide__pool_withdraw(struct bide__worker *w, struct bide__job *job)
     return queued;
 }
 
+/* Of any worker's pool. */
 unsigned bide__pool_threads(struct bide__worker *w)
 {
-    if (!w->pool)
+    struct bide__pool *pool = __atomic_load_n(&w->pool, __ATOMIC_ACQUIRE);
+    if (!pool)
         return 0;
-    pthread_mutex_lock(&w->pool->lock);
-    unsigned threads = w->pool->threads;
-    pthread_mutex_unlock(&w->pool->lock);
+    pthread_mutex_lock(&pool->lock);
+    unsigned threads = pool->threads;
+    pthread_mutex_unlock(&pool->lock);
     return threads;
 }
 

@@ -19,11 +19,6 @@ static struct bide__parallel *parallel_of(struct bide_future *f)
     return bide__container(f, struct bide__parallel, spawned.future);
 }
 
-static struct bide__worker *owner_of(const struct bide__parallel *p)
-{
-    return p->owner;
-}
-
 static size_t parallel_size(const struct bide__parallel *p)
 {
     return offsetof(struct bide__parallel, spawned.future) + p->size;
@@ -46,7 +41,7 @@ void *bide__spawn_parallel_slot(struct bide_scope *scope, size_t size, const cha
     p->size = size;
     p->claim = UNCLAIMED;
     p->why = p->why_posted = 0;
-    p->shared = p->over = p->ended = p->in_ring = p->cancelling = false;
+    p->shared = p->over = p->ended = p->in_ring = p->withdrawn = p->cancelling = false;
     p->spawned.site = site;
     return &p->spawned.future;
 }
@@ -70,7 +65,7 @@ void bide__spawn_parallel(struct bide_scope *scope, void *slot)
     p->shared = p->in_ring = true;
     if (!bide__group_add(g, f))
         return;
-    w->stats.spawned++;
+    bide__count(&w->stats.spawned, 1);
     bide__list_remove(&f->sibling);
     bide__list_push(&g->parallel, &f->sibling);
     if (bide__list_empty(&w->overflow) && bide__ring_push(w->ring, f))
@@ -103,10 +98,10 @@ void bide__parallel_begin(struct bide__worker *w, struct bide_future *f)
     if (!__atomic_compare_exchange_n(&p->claim, &unclaimed, CLAIMED, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
         p->post.deliver = deliver_withdrawn;
-        if (owner_of(p) == w)
+        if (p->owner == w)
             deliver_withdrawn(&p->post);
         else
-            bide__post_later(w, owner_of(p), &p->post);
+            bide__post_later(w, p->owner, &p->post);
         return;
     }
     bide__list_init(&f->ready);
@@ -129,11 +124,11 @@ static void deliver_end(struct bide__post *post)
 bool bide__parallel_ended(struct bide_future *f)
 {
     struct bide__parallel *p = parallel_of(f);
-    if (!p->shared || p->claim == WITHDRAWN || owner_of(p) == bide__worker())
+    if (!p->shared || p->owner == bide__worker())
         return false;
     p->over = true;
     p->post.deliver = deliver_end;
-    bide__post_later(bide__worker(), owner_of(p), &p->post);
+    bide__post_later(bide__worker(), p->owner, &p->post);
     return true;
 }
 
@@ -146,7 +141,7 @@ void bide__parallel_free(struct bide_future *f)
         return;
     }
     p->ended = true;
-    if (p->claim != WITHDRAWN)
+    if (!p->withdrawn)
         p->in_ring = false;
     release(p);
 }
@@ -170,7 +165,7 @@ static void deliver_cancel(struct bide__post *post)
     if (!p->over)
         bide__cancel_why(&p->spawned.future, p->why_posted);
     post->deliver = deliver_cancelled;
-    bide__post_later(bide__worker(), owner_of(p), post);
+    bide__post_later(bide__worker(), p->owner, post);
 }
 
 static void post_cancel(struct bide__parallel *p)
@@ -188,12 +183,13 @@ void bide__parallel_cancel(struct bide_future *f, int why)
     int unclaimed = UNCLAIMED;
     if (__atomic_compare_exchange_n(&p->claim, &unclaimed, WITHDRAWN, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE)) {
+        p->withdrawn = true;
         f->flags &= (uint8_t)~BIDE__QUEUED;
         bide__fail(f, bide__why(why));
         bide__child_ended(f);
         return;
     }
-    if (p->runner == p->owner) {
+    if (__atomic_load_n(&p->runner, __ATOMIC_RELAXED) == p->owner) {
         bide__cancel_one(f, why);
         return;
     }

@@ -133,7 +133,7 @@ void bide__begin_child(struct bide__group *g, struct bide_future *f)
     if (g->fiber && bide__list_empty(&g->open)) /* by hand, and used again */
         bide__list_push(&g->fiber->groups, &g->open);
     if (bide__group_add(g, f) && g->fiber) {
-        g->fiber->worker->stats.spawned++;
+        bide__count(&g->fiber->worker->stats.spawned, 1);
         bide__group_enqueue(g, f);
     }
 }

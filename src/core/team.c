@@ -278,7 +278,7 @@ static bool steal(struct bide__worker *w)
         size_t n = victim ? bide__ring_take(victim->ring, entries, STEAL) : 0;
         if (n == 0)
             continue;
-        w->stats.steals++;
+        bide__count(&w->stats.steals, 1);
         adopt(w, entries, n);
         return true;
     }
@@ -357,8 +357,9 @@ void bide__slept(struct bide__worker *w)
 void bide__wake_one(struct bide__team *team)
 {
     int none = 0;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n(&team->sleepers, __ATOMIC_RELAXED) ||
+    /* A read-modify-write, so that it comes after the push in the order of all such: either it sees
+     * the sleeper, or the sleeper's last look sees the push. */
+    if (!__atomic_fetch_add(&team->sleepers, 0, __ATOMIC_SEQ_CST) ||
         !__atomic_compare_exchange_n(&team->searching, &none, 1, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_RELAXED))
         return;

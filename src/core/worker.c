@@ -92,7 +92,7 @@ void bide__poll(struct bide__worker *w, bool wait)
         bide__post_flush(w);
     read_inbox(w);
     fire_timers(w);
-    w->stats.turns++;
+    bide__count(&w->stats.turns, 1);
     if (wait && bide__list_empty(&w->ready)) {
         wait_in_reactor(w);
         read_inbox(w);
@@ -265,16 +265,16 @@ static void add_stats(struct bide__worker *w, void *to)
 {
     struct bide_stats *sum = to;
     const struct bide_stats *own = &w->stats;
-    sum->spawned += own->spawned;
-    sum->tasks += own->tasks;
-    sum->switches += own->switches;
-    sum->steals += own->steals;
-    sum->turns += own->turns;
-    sum->operations += own->operations;
-    sum->offloaded += own->offloaded;
-    sum->fibers += w->fibers - w->idle_count;
-    sum->fibers_idle += w->idle_count;
-    sum->stack_bytes += w->stacks.mapped;
+    sum->spawned += bide__counted(&own->spawned);
+    sum->tasks += bide__counted(&own->tasks);
+    sum->switches += bide__counted(&own->switches);
+    sum->steals += bide__counted(&own->steals);
+    sum->turns += bide__counted(&own->turns);
+    sum->operations += bide__counted(&own->operations);
+    sum->offloaded += bide__counted(&own->offloaded);
+    sum->fibers += bide__counted(&w->fibers) - bide__counted(&w->idle_count);
+    sum->fibers_idle += bide__counted(&w->idle_count);
+    sum->stack_bytes += bide__counted(&w->stacks.mapped);
     sum->offload_threads += bide__pool_threads(w);
     sum->workers++;
 }

@@ -28,7 +28,7 @@ static enum bide_leaf_start io_start(struct bide_future *f)
     struct bide__worker *w = bide__worker();
     struct bide_io *io = io_of(f);
     io->offloaded = io->cancelled = 0;
-    w->stats.operations++;
+    bide__count(&w->stats.operations, 1);
     if (w->reactor->ops->submit(w->reactor, io) == BIDE__SUBMIT_PENDING) {
         w->operations_pending++;
         return BIDE_LEAF_PENDING;

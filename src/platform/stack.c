@@ -64,7 +64,7 @@ static int add_slab(struct bide__stacks *stacks)
     stacks->slabs = slab;
     stacks->next = 0;
     stacks->count = count;
-    stacks->mapped += slab->size;
+    __atomic_store_n(&stacks->mapped, stacks->mapped + slab->size, __ATOMIC_RELAXED);
     return 0;
 }
 

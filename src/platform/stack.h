@@ -20,7 +20,7 @@ struct bide__stacks {
     size_t next, count;           /* stacks of the newest slab: given out, in all */
     char **released;              /* given back, without memory */
     size_t released_count, released_room;
-    size_t mapped;                /* bytes of address space in all */
+    uint64_t mapped;              /* bytes of address space in all; any thread may read it */
     int guard_by_mprotect;
 };
 
