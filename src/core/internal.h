@@ -217,6 +217,7 @@ void bide__run_here(struct bide__fiber *fiber, struct bide_future *f);
 void bide__child_left(struct bide_future *f);
 
 /* ---- scope.c ---- */
+struct bide__worker *bide__scope_worker(const struct bide_scope *scope, const char *site);
 void bide__begin_child(struct bide__group *g, struct bide_future *f);
 
 /* ---- parallel.c ---- */

@@ -29,9 +29,9 @@ static size_t parallel_size(const struct bide__parallel *p)
 void *bide__spawn_parallel_slot(struct bide_scope *scope, size_t size, const char *site)
 {
     struct bide__group *g = &scope->group;
+    struct bide__worker *w = bide__scope_worker(scope, site);
     if (g->cancelled)
         return NULL;
-    struct bide__worker *w = g->fiber ? g->fiber->worker : NULL;
     size_t whole = offsetof(struct bide__parallel, spawned.future) + size;
     struct bide__parallel *p = w ? bide__slab_get(&w->slab, whole) : bide__alloc(whole);
     if (!p)
@@ -52,9 +52,6 @@ void bide__spawn_parallel(struct bide_scope *scope, void *slot)
     struct bide__group *g = &scope->group;
     struct bide__parallel *p = parallel_of(f);
     struct bide__worker *w = p->owner;
-    if (w && w != bide__worker())
-        bide__panic("%s: spawn of future %s into a scope of another worker", p->spawned.site,
-                    f->type->name);
     bide__check_cold(f, "spawn", p->spawned.site);
     f->flags |= BIDE__PARALLEL | (w ? BIDE__HEAP : BIDE__MALLOC);
     struct bide__team *team = w ? bide__team_of(w) : NULL;

@@ -108,14 +108,23 @@ void bide_scope_cancel(struct bide_scope *scope)
     }
 }
 
+/* The worker of the scope; NULL outside a runtime. */
+struct bide__worker *bide__scope_worker(const struct bide_scope *scope, const char *site)
+{
+    struct bide__worker *w = scope->group.fiber ? scope->group.fiber->worker : NULL;
+    if (BIDE__UNLIKELY(w && w != bide__worker()))
+        bide__panic("%s: spawn into a scope of another worker", site);
+    return w;
+}
+
 void *bide__spawn_slot(struct bide_scope *scope, size_t size, const char *site)
 {
     struct bide__group *g = &scope->group;
+    struct bide__worker *w = bide__scope_worker(scope, site);
     if (g->cancelled)
         return NULL;
     size = bide__spawned_size(size);
-    struct bide__spawned *copy =
-        g->fiber ? bide__slab_get(&g->fiber->worker->slab, size) : bide__alloc(size);
+    struct bide__spawned *copy = w ? bide__slab_get(&w->slab, size) : bide__alloc(size);
     if (!copy)
         return NULL;
     copy->site = site;

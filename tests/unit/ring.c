@@ -157,7 +157,7 @@ static void take_one(void)
 
 static void count(void)
 {
-    wrong_count += bide__ring_count(&ring) > 2;
+    wrong_count += bide__ring_count(&ring) > 3;
 }
 
 static void take_many(void)
