@@ -9,7 +9,7 @@
  *     struct user fetch_user(struct db *db, int64_t id);
  *     BIDE_ASYNC(struct user, fetch_user, struct db *, int64_t)
  *
- *     bide_let user = bide_async(fetch_user, db, 42);   // struct fetch_user_future; nothing has run
+ *     bide_let user = bide_async(fetch_user, db, 42);   // nothing has run
  *     struct user u = bide_await(user);                 // runs it on this stack
  *
  * Every macro that drives takes a future by value or by pointer. By value it drives a copy, and
@@ -123,8 +123,8 @@ struct bide_void {};
  * Context  fiber, or a plain thread. A future that bide_start began is waited for.
  *
  * Costs a function call when f is an async function; suspends only when something in it does.
- * By value it is exactly that call; by pointer f has its place in the tree of futures, so that it can
- * be cancelled and is reported by name.
+ * By value it is exactly that call; by pointer f has its place in the tree of futures, so that it
+ * can be cancelled and is reported by name.
  */
 #define bide_await(f) BIDE__AWAIT(f, __COUNTER__)
 
@@ -248,12 +248,12 @@ static inline int bide__done(const struct bide_future *f)
         } args;                            \
     };
 
-#define BIDE__CONSTRUCTOR(n, fn, ...)                                                          \
+#define BIDE__CONSTRUCTOR(n, fn, ...)                                                              \
     static const __attribute__((unused)) struct bide_type fn##_type = BIDE__TYPE(fn, fn##_run, 0); \
-    static BIDE__INLINE BIDE_MUST_USE struct fn##_future                                       \
-        fn##_async(BIDE__PARAMS##n(__VA_ARGS__))                                               \
-    {                                                                                          \
-        return (struct fn##_future){ .future = { .type = &fn##_type }, .args = { BIDE__INIT##n } }; \
+    static BIDE__INLINE BIDE_MUST_USE struct fn##_future fn##_async(BIDE__PARAMS##n(__VA_ARGS__))  \
+    {                                                                                              \
+        return (struct fn##_future){ .future = { .type = &fn##_type },                             \
+                                     .args = { BIDE__INIT##n } };                                  \
     }
 
 #define BIDE__NARGS(...) BIDE__NARGS_(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0)

@@ -2,17 +2,18 @@
  * bide/io.h - the operating system's operations, suspending instead of blocking.
  *
  * Arguments and results are POSIX's, except that an error is a negative errno in the result and
- * errno itself is left alone. Each has its async form: bide_async(bide_recv, fd, buf, n, 0). Each is
- * a leaf: started in place, no stack, no allocation (bide_close and the _all forms are functions).
+ * errno itself is left alone. Each has its async form: bide_async(bide_recv, fd, buf, n, 0). Each
+ * is a leaf: started in place, no stack, no allocation (bide_close and the _all forms are
+ * functions).
  *
  * Errors   those of the system call, and -ECANCELED or -ETIMEDOUT (an inherited deadline).
  * Cancel   on -ECANCELED and -ETIMEDOUT the operation had no effect at all, unless its comment says
  *          otherwise. An operation that took effect before its cancellation did keeps its result.
  *          Either way the kernel has let go of every buffer.
  * Buffers  are borrowed: valid until the operation is over.
- * Context  fiber, or a plain thread (then it blocks, whatever the descriptor's O_NONBLOCK says). Any
- *          number of operations may wait on one descriptor; those of one direction are
- *          served first come, first served.
+ * Context  fiber, or a plain thread (then it blocks, whatever the descriptor's O_NONBLOCK
+ *          says). Any number of operations may wait on one descriptor; those of one direction
+ *          are served first come, first served.
  * -EINTR   is never returned. SIGPIPE is never raised: writing to a peer that is gone is -EPIPE.
  *
  * Regular files: io_uring reads and writes them asynchronously; under epoll they go to
@@ -92,8 +93,8 @@ BIDE_SUSPENDS BIDE_API int bide_accept(int fd, struct sockaddr *addr, socklen_t 
  * under way: close the socket. */
 BIDE_SUSPENDS BIDE_API int bide_connect(int fd, const struct sockaddr *addr, socklen_t addr_size);
 
-/* bide_poll - until any of events (POLLIN, POLLOUT, POLLRDHUP, ...) holds for fd; POLLERR and POLLHUP
- * always count. Returns the events that hold. */
+/* bide_poll - until any of events (POLLIN, POLLOUT, POLLRDHUP, ...) holds for fd; POLLERR and
+ * POLLHUP always count. Returns the events that hold. */
 BIDE_SUSPENDS BIDE_API int bide_poll(int fd, int events);
 
 /* ---- files --------------------------------------------------------------------------------- */
@@ -232,7 +233,8 @@ BIDE__IO_INLINE struct bide_write_future bide_write_async(int fd, const void *bu
     BIDE__IO_MAKE(bide_write, .op = BIDE__OP_WRITE, .fd = fd, .buf = (void *)buf, .size = size,
                   .offset = -1);
 }
-BIDE__IO_INLINE struct bide_readv_future bide_readv_async(int fd, const struct iovec *iov, int count)
+BIDE__IO_INLINE struct bide_readv_future bide_readv_async(int fd, const struct iovec *iov,
+                                                          int count)
 {
     BIDE__IO_MAKE(bide_readv, .op = BIDE__OP_READV, .fd = fd, .buf = (void *)iov,
                   .size = (size_t)count, .offset = -1);

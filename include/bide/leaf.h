@@ -35,7 +35,7 @@ struct bide_leaf_ops {
     enum bide_leaf_start (*start)(struct bide_future *f);
 
     /* Make f end soon: call bide_leaf_done(f) here or later, once whatever f's buffers were
-     * lent to has let go of them. bide_leaf_reason(f) is the error to end with. Must not suspend. */
+     * lent to has let go of them. bide_leaf_reason(f) is the error to end with; no suspending. */
     void (*cancel)(struct bide_future *f);
 
     /* Outside a runtime: do the whole of it, blocking the thread. NULL: a runtime is made for

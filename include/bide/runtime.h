@@ -91,15 +91,15 @@ struct bide_runtime;
 BIDE_API int bide_runtime_open(const struct bide_config *config,
                                struct bide_runtime **ret_runtime);
 
-/* bide_runtime_start - @f, a pointer to a cold future that stays where it is until it is over, begins
- * in the next turn. */
+/* bide_runtime_start - @f, a pointer to a cold future that stays where it is until it is over,
+ * begins in the next turn. */
 #define bide_runtime_start(rt, f) bide__runtime_start(rt, &(f)->future, BIDE__SITE)
 
 /* bide_runtime_cancel - as bide_cancel(f), from outside a turn. */
 #define bide_runtime_cancel(rt, f) bide__runtime_cancel(rt, &(f)->future)
 
-/* bide_runtime_fd - readable (POLLIN) when a turn has something to do; deadlines too make it so. Owned
- * by the runtime. Turn once after starting something. */
+/* bide_runtime_fd - readable (POLLIN) when a turn has something to do; deadlines too make it so.
+ * Owned by the runtime. Turn once after starting something. */
 BIDE_API int bide_runtime_fd(const struct bide_runtime *rt);
 
 /* bide_runtime_turn - run what is ready, without waiting for more, for a bounded number of

@@ -21,8 +21,8 @@ BIDE_API bide_time bide_now(void);
  *
  * Returns  0, or
  * Errors   -ECANCELED, -ETIMEDOUT (an inherited deadline).
- * Context  fiber, or a plain thread. As a leaf a sleep takes no stack and no allocation: an array of
- *          a million sleeps under bide_join_all is a million structs.
+ * Context  fiber, or a plain thread. As a leaf a sleep takes no stack and no allocation: an
+ *          array of a million sleeps under bide_join_all is a million structs.
  */
 BIDE_SUSPENDS BIDE_API int bide_sleep(bide_time span);
 BIDE_SUSPENDS BIDE_API int bide_sleep_until(bide_time deadline);

@@ -3,8 +3,8 @@
  *
  * A cancelled future carries a mark (BIDE__CANCELLED or BIDE__TIMEDOUT) in its own flags. What
  * code sees of it is derived: the marks of all futures from the one that runs up to the fiber's
- * task, up to the first shield. Each fiber keeps that as `cancelled`, so that operations test one byte;
- * it is derived anew when a mark is set, when a marked future ends, and at a shield's ends.
+ * task, up to the first shield. Each fiber keeps that as `cancelled`, so that operations test one
+ * byte; it is derived anew when a mark is set, when a marked future ends, and at a shield's ends.
  *
  * Marks cross to other fibers through groups: a group that was opened in a marked future cancels
  * its children. Groups wait in a list while one loop works it off, so a deep tree takes no deep

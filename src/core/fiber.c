@@ -20,7 +20,8 @@ const struct bide_type bide__resume_type = { .name = "resume" };
 /* ---- switching ---- */
 
 /* Not inlined: the compiler saves what it must around this call only. */
-__attribute__((noinline)) BIDE__SWITCHES void bide__switch(struct bide__fiber *from, struct bide__fiber *to)
+__attribute__((noinline)) BIDE__SWITCHES void bide__switch(struct bide__fiber *from,
+                                                           struct bide__fiber *to)
 {
     from->current = bide__self.current;
     bide__self.current = to->current;
@@ -57,8 +58,9 @@ void bide__schedule(struct bide__fiber *fiber)
 {
     struct bide__worker *w = fiber->worker;
     if (BIDE__UNLIKELY(w->callbacks))
-        bide__panic("%s: suspending inside a callback that must not (a cancel hook, a leaf's start)",
-                    bide_current_name());
+        bide__panic(
+            "%s: suspending inside a callback that must not (a cancel hook, a leaf's start)",
+            bide_current_name());
     if (BIDE__UNLIKELY(fiber->lazy != NULL))
         bide__join_publish(fiber);
     for (;;) {

@@ -1,8 +1,8 @@
 /*
  * core/foreign.c - a runtime inside a foreign loop.
  *
- * While it is turned, the thread's own stack stands in the run queue as a fiber: when the others have
- * nothing more to do, or have done enough, control comes back to it.
+ * While it is turned, the thread's own stack stands in the run queue as a fiber: when the others
+ * have nothing more to do, or have done enough, control comes back to it.
  */
 #include "core/internal.h"
 

@@ -1,7 +1,7 @@
 /*
  * core/offload.c - the blocking pool: threads that take jobs from one queue. A thread is added
- * when a job finds none idle, up to the limit, and leaves after some idle seconds. A finished job is
- * posted to its worker's inbox.
+ * when a job finds none idle, up to the limit, and leaves after some idle seconds. A finished job
+ * is posted to its worker's inbox.
  */
 #include "core/internal.h"
 

@@ -310,8 +310,8 @@ static bool look(struct bide__worker *w)
 
 /*
  * Nothing is ready here: take or steal something to do. True when something is ready now.
- * A worker that has just had such work dozes for a moment first: being woken costs it, and who wakes
- * it, more than that.
+ * A worker that has just had such work dozes for a moment first: being woken costs it, and who
+ * wakes it, more than that.
  */
 bool bide__find_work(struct bide__worker *w)
 {

@@ -6,9 +6,9 @@
  * 6 bits. Setting and clearing are O(1) and allocate nothing. Timers fire in the order of their
  * deadlines, equal ones in the order in which they were set; never early.
  *
- * A slot remembers whether its timers are in order. Sleeps of equal length always are, and fire from
- * their slot as it stands. Otherwise, when its time comes, a wide slot is spread over the level below
- * and a narrow one is sorted.
+ * A slot remembers whether its timers are in order. Sleeps of equal length always are, and fire
+ * from their slot as it stands. Otherwise, when its time comes, a wide slot is spread over the
+ * level below and a narrow one is sorted.
  */
 #include "core/internal.h"
 
@@ -168,8 +168,8 @@ static void sort(struct bide__wheel *wheel, const struct slot *slot)
     wheel->disordered[slot->level] &= ~slot->bit;
 }
 
-/* Fire what is due of a slot in order. The cursor stays before the slot, so that timers that are set
- * meanwhile join those that stay in it. */
+/* Fire what is due of a slot in order. The cursor stays before the slot, so that timers that are
+ * set meanwhile join those that stay in it. */
 static void fire(struct bide__wheel *wheel, const struct slot *slot, bide_time now, int *left)
 {
     if (slot->begin - 1 > wheel->cursor)

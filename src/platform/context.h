@@ -1,8 +1,8 @@
 /*
  * platform/context.h - switching from one stack to another.
  *
- * A switch stores where it stands and jumps to where the other stood. It saves the stack pointer, the
- * frame pointer and the place; the compiler is told that everything else is lost, so it saves
+ * A switch stores where it stands and jumps to where the other stood. It saves the stack pointer,
+ * the frame pointer and the place; the compiler is told that everything else is lost, so it saves
  * itself what it still needs. The jump is a jmp: a ret would miss the return predictor.
  * Signal mask and floating-point modes are not switched (a fiber that changes the rounding mode
  * must put it back before it suspends).

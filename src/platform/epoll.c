@@ -1,11 +1,12 @@
 /*
  * platform/epoll.c - the reactor on epoll(7).
  *
- * An operation is tried at once and waits only if it must. A descriptor is registered once, edge-triggered
- * for both directions; its entry remembers whether it may be ready, so that a wait begins
- * without a system call. Entries of descriptors that bide itself opened are trusted until bide_close;
- * others are registered anew for each wait, because somebody else may have closed the number and
- * got it again for another file. What epoll cannot wait for (regular files) is offloaded.
+ * An operation is tried at once and waits only if it must. A descriptor is registered once,
+ * edge-triggered for both directions; its entry remembers whether it may be ready, so that a wait
+ * begins without a system call. Entries of descriptors that bide itself opened are trusted until
+ * bide_close; others are registered anew for each wait, because somebody else may have closed the
+ * number and got it again for another file. What epoll cannot wait for (regular files) is
+ * offloaded.
  */
 #include "platform/reactor.h"
 

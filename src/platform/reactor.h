@@ -1,5 +1,5 @@
 /*
- * platform/reactor.h - what a worker waits in: one table of operations, one file each that fills it.
+ * platform/reactor.h - what a worker waits in: one table of operations, filled by one file each.
  *
  * Nothing of bide asks the operating system for time, for input or for output but through this
  * table, so that a reactor that simulates all three can take a kernel's place.
@@ -55,8 +55,8 @@ struct bide__reactor_ops {
     /* Perform an operation that never waits (BIDE__OP_SOCKET and after). Its result or -errno. */
     ssize_t (*call)(struct bide__reactor *reactor, struct bide_io *io);
 
-    /* Complete what has ended. Waits until something has, or until the point in time `until`, or for
-     * a wake; not at all when until is 0. */
+    /* Complete what has ended. Waits until something has, or until the point in time `until`, or
+     * for a wake; not at all when until is 0. */
     void (*turn)(struct bide__reactor *reactor, bide_time until);
 
     /* A descriptor that is readable when a turn that does not wait would do something, from the
