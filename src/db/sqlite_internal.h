@@ -160,6 +160,7 @@ int bide__sqlite_lane_init(struct bide__sqlite_lane *lane, struct bide_sqlite *d
 void bide__sqlite_lane_release(struct bide__sqlite_lane *lane);
 int bide__sqlite_lane_run(struct bide__sqlite_lane *lane, struct bide__sqlite_job *job);
 struct bide__sqlite_job *bide__sqlite_lane_take(struct bide__sqlite_lane *lane, bool wait);
+bool bide__sqlite_lane_waits(struct bide__sqlite_lane *lane);
 int bide__sqlite_job_begin(struct bide__sqlite_lane *lane, struct bide__sqlite_conn *conn,
                            struct bide__sqlite_job *job);
 void bide__sqlite_job_end(struct bide__sqlite_lane *lane, struct bide__sqlite_conn *conn,

@@ -107,6 +107,15 @@ struct bide__sqlite_job *bide__sqlite_lane_take(struct bide__sqlite_lane *lane, 
     return job;
 }
 
+/* Is there a job in the queue? */
+bool bide__sqlite_lane_waits(struct bide__sqlite_lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    bool waits = lane->queued > 0;
+    pthread_mutex_unlock(&lane->mutex);
+    return waits;
+}
+
 /* From now on job may be interrupted. Returns 0, or -ECANCELED: then it must not run. */
 int bide__sqlite_job_begin(struct bide__sqlite_lane *lane, struct bide__sqlite_conn *conn,
                            struct bide__sqlite_job *job)

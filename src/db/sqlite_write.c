@@ -35,17 +35,21 @@ static void run_member(struct bide__sqlite_lane *lane, struct bide__sqlite_conn 
     bide__sqlite_job_end(lane, conn, job, r);
 }
 
-/* All in one transaction. Returns false when it was undone: the calls are to be made again. */
+/*
+ * *n calls, of which there is the first, in one transaction. The others are taken from the queue
+ * one by one, so that each can be called off until its turn comes. Returns false when it was
+ * undone: the calls are to be made again.
+ */
 static bool run_together(struct bide__sqlite_lane *lane, struct bide__sqlite_conn *conn,
-                         struct bide__sqlite_job *const *batch, size_t n)
+                         struct bide__sqlite_job **batch, size_t *n)
 {
     if (bide__sqlite_run(conn, "BEGIN IMMEDIATE") < 0)
         return false;
-    for (size_t i = 0; i < n; i++) {
-        run_member(lane, conn, batch[i]);
+    do {
+        run_member(lane, conn, batch[*n - 1]);
         if (sqlite3_get_autocommit(conn->handle))
             return false;
-    }
+    } while (*n < BIDE__SQLITE_BATCH && (batch[*n] = bide__sqlite_lane_take(lane, false)) && ++*n);
     if (bide__sqlite_run(conn, "COMMIT") < 0) {
         bide__sqlite_rollback(conn);
         return false;
@@ -66,15 +70,6 @@ static void run_alone(struct bide__sqlite_lane *lane, struct bide__sqlite_conn *
     bide__sqlite_job_end(lane, conn, job, r);
 }
 
-static size_t take_batch(struct bide__sqlite_lane *lane, struct bide__sqlite_job **batch)
-{
-    size_t n = 0;
-
-    while (n < BIDE__SQLITE_BATCH && (batch[n] = bide__sqlite_lane_take(lane, n == 0)))
-        n++;
-    return n;
-}
-
 /* As much of the WAL as no reader needs any longer. Should it fail, the next commit tries again. */
 static void checkpoint(struct bide__sqlite_conn *conn)
 {
@@ -86,10 +81,10 @@ void bide__sqlite_serve_writes(struct bide__sqlite_lane *lane)
 {
     struct bide__sqlite_job *batch[BIDE__SQLITE_BATCH];
     struct bide__sqlite_conn *conn = lane->db->writer;
-    size_t n;
 
-    while ((n = take_batch(lane, batch)) > 0) {
-        if (n == 1 || !run_together(lane, conn, batch, n))
+    while ((batch[0] = bide__sqlite_lane_take(lane, true))) {
+        size_t n = 1;
+        if (!bide__sqlite_lane_waits(lane) || !run_together(lane, conn, batch, &n))
             for (size_t i = 0; i < n; i++)
                 run_alone(lane, conn, batch[i]);
         atomic_fetch_add(&lane->db->writes, n);
