@@ -146,7 +146,6 @@ static void fail_from(const struct many *m, size_t i, int error)
 static INLINE void run_as_awaited(struct bide_future *f, struct bide_future *up)
 {
     f->parent = up;
-    f->group = NULL;
     f->state = BIDE_RUNNING;
     f->flags = 0;
     f->shield = 0;
