@@ -12,6 +12,10 @@
 /* Now, on the monotonic clock. Within a simulation, the simulated time. */
 BIDE_API bide_time bide_now(void);
 
+/* The time of day: nanoseconds since 1970-01-01 00:00 UTC. It may be set, so it is for dates, not
+ * for spans. Within a simulation, the simulated time. */
+BIDE_API bide_time bide_wall_now(void);
+
 /*
  * bide_sleep - suspend for a span of time.        async form: bide_async(bide_sleep, span)
  * bide_sleep_until - suspend until a point in time.

@@ -236,6 +236,12 @@ bide_time bide_now(void)
     return w ? w->reactor->ops->now(w->reactor) : bide__clock();
 }
 
+bide_time bide_wall_now(void)
+{
+    struct bide__worker *w = bide__worker();
+    return w ? w->reactor->ops->wall(w->reactor) : bide__wall_clock();
+}
+
 /* The two futures have the same layout; the argument is a span or a deadline. */
 _Static_assert(sizeof(struct bide_sleep_future) == sizeof(struct bide_sleep_until_future) &&
                    offsetof(struct bide_sleep_future, timer) ==

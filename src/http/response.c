@@ -72,10 +72,9 @@ int bide_http_add_headerf(struct bide_http_response *res, const char *name, cons
 static const char *date_line(struct bide_http_server *server, bide_time now)
 {
     if (BIDE__UNLIKELY(now >= server->date_until)) {
-        struct timespec wall;
-        clock_gettime(CLOCK_REALTIME, &wall);
-        bide__http_format_date(server->date_line, wall.tv_sec);
-        server->date_until = now + BIDE_S - wall.tv_nsec;
+        bide_time wall = bide_wall_now();
+        bide__http_format_date(server->date_line, wall / BIDE_S);
+        server->date_until = now + BIDE_S - wall % BIDE_S;
     }
     return server->date_line;
 }

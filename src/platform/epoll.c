@@ -494,6 +494,7 @@ const struct bide__reactor_ops bide__epoll = {
     .create = epoll_create_reactor,
     .destroy = epoll_destroy,
     .now = bide__kernel_now,
+    .wall = bide__kernel_wall,
     .submit = epoll_submit,
     .cancel = epoll_cancel,
     .call = epoll_call,

@@ -19,6 +19,13 @@ bide_time bide__clock(void)
     return ts.tv_sec * BIDE_S + ts.tv_nsec;
 }
 
+bide_time bide__wall_clock(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return ts.tv_sec * BIDE_S + ts.tv_nsec;
+}
+
 int bide__io_events(const struct bide_io *io)
 {
     switch (io->op) {
@@ -218,6 +225,12 @@ int bide__kernel_wake_fd(void)
         return -EMFILE;
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return fd < 0 ? -errno : fd;
+}
+
+bide_time bide__kernel_wall(struct bide__reactor *reactor)
+{
+    (void)reactor;
+    return bide__wall_clock();
 }
 
 void bide__kernel_wake(struct bide__reactor *reactor)

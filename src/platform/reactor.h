@@ -38,8 +38,9 @@ struct bide__reactor_ops {
     int (*create)(struct bide__reactor **ret_reactor);
     void (*destroy)(struct bide__reactor *reactor);
 
-    /* Nanoseconds on the monotonic clock. */
+    /* Nanoseconds on the monotonic clock, and since 1970 (UTC). */
     bide_time (*now)(struct bide__reactor *reactor);
+    bide_time (*wall)(struct bide__reactor *reactor);
 
     /*
      * Begin the operation that io describes (enum bide__op, up to BIDE__OP_RENAME). io and what
@@ -80,6 +81,7 @@ extern const struct bide__reactor_ops bide__uring, bide__epoll;
 /* ---- the kernel's side, shared by both (kernel.c) ---- */
 
 bide_time bide__clock(void);
+bide_time bide__wall_clock(void);
 
 /* Perform io with its plain system call, now. -EINTR is retried. With dontwait, -EAGAIN instead of
  * waiting, where the call or the descriptor allows it. The result or -errno. */
@@ -100,6 +102,7 @@ static inline bool bide__io_positioned(const struct bide_io *io)
 
 ssize_t bide__kernel_call(struct bide__reactor *reactor, struct bide_io *io);
 bide_time bide__kernel_now(struct bide__reactor *reactor);
+bide_time bide__kernel_wall(struct bide__reactor *reactor);
 void bide__kernel_wake(struct bide__reactor *reactor);
 void bide__kernel_drain_wake(struct bide__reactor *reactor);
 int bide__kernel_wake_fd(void);

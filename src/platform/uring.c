@@ -498,6 +498,7 @@ const struct bide__reactor_ops bide__uring = {
     .create = uring_create,
     .destroy = uring_destroy,
     .now = bide__kernel_now,
+    .wall = bide__kernel_wall,
     .submit = uring_submit,
     .cancel = uring_cancel,
     .call = bide__kernel_call,

@@ -208,6 +208,27 @@ FIBER_TEST(never_early)
     }
 }
 
+/* Between two readings of the system's own clock. */
+static void check_wall_clock(void)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_REALTIME, &before);
+    bide_time wall = bide_wall_now();
+    clock_gettime(CLOCK_REALTIME, &after);
+    CHECK(wall >= before.tv_sec * BIDE_S + before.tv_nsec);
+    CHECK(wall <= after.tv_sec * BIDE_S + after.tv_nsec);
+}
+
+FIBER_TEST(wall_clock)
+{
+    check_wall_clock();
+}
+
+TEST(wall_clock_outside_a_runtime)
+{
+    check_wall_clock();
+}
+
 FIBER_TEST(passed_already)
 {
     struct bide_stats before = stats_now();
