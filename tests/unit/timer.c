@@ -1,6 +1,8 @@
 /* timer.c - the wheel against a sorted model, and sleeping: in order, never early, a million. */
 #include "fiber.h"
 
+#include <time.h>
+
 static uint64_t random_state = 88172645463325252u;
 
 static uint64_t random_bits(void)
