@@ -30,6 +30,12 @@ enum { UNDER_ASAN = 1 };
 enum { UNDER_ASAN = 0 };
 #endif
 
+#ifdef BIDE__TSAN
+enum { UNDER_TSAN = 1 };
+#else
+enum { UNDER_TSAN = 0 };
+#endif
+
 /* Are loops to be short? Under ASan, valgrind or an emulator they are. */
 static inline bool test_small(void)
 {

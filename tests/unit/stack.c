@@ -165,7 +165,7 @@ static bool guards_work(void)
 
 TEST(overflow_names_the_fiber_and_its_site)
 {
-    if (UNDER_ASAN || RUNNING_ON_VALGRIND)
+    if (UNDER_ASAN || UNDER_TSAN || RUNNING_ON_VALGRIND)
         SKIP("the tool takes SIGSEGV");
     if (!guards_work())
         SKIP("there are no guard pages");
@@ -192,7 +192,7 @@ BIDE_ASYNC(int, wild_write, volatile int *)
 
 TEST(other_faults_stay_what_they_are)
 {
-    if (UNDER_ASAN || RUNNING_ON_VALGRIND)
+    if (UNDER_ASAN || UNDER_TSAN || RUNNING_ON_VALGRIND)
         SKIP("the tool takes SIGSEGV");
     void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     fflush(NULL);
