@@ -241,18 +241,19 @@ static void adopt(struct bide__worker *w, void **entries, size_t n)
             bide__parallel_begin(w, entries[i]);
 }
 
-/* What found no room in the ring goes there as soon as there is some. */
+/* What found no room in the ring goes there as soon as there is some; the others are told when they
+ * may have gone to sleep over an empty one. */
 static void refill(struct bide__worker *w)
 {
-    while (!bide__list_empty(&w->overflow)) {
-        struct bide_future *f = bide__container(w->overflow.next, struct bide_future, ready);
-        struct bide__list *link = w->overflow.next;
-        bide__list_remove(link);
-        if (!bide__ring_push(w->ring, f)) {
+    bool was_empty = !bide__ring_count(w->ring);
+    for (struct bide__list *link; (link = bide__list_pop(&w->overflow));) {
+        if (!bide__ring_push(w->ring, bide__container(link, struct bide_future, ready))) {
             bide__list_push_front(&w->overflow, link);
-            return;
+            break;
         }
     }
+    if (was_empty)
+        bide__wake_one(w->team);
 }
 
 /* One of our own, so that the others find some left. */
@@ -348,9 +349,12 @@ bool bide__may_sleep(struct bide__worker *w)
     return !any_work(team);
 }
 
+/* Whoever was woken to look for work looks, whatever else has become ready meanwhile. */
 void bide__slept(struct bide__worker *w)
 {
     __atomic_sub_fetch(&w->team->sleepers, 1, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&w->team->searching, __ATOMIC_RELAXED))
+        look(w);
 }
 
 /* One worker that sleeps, if there is one and none is on its way already. After a push. */
