@@ -83,7 +83,7 @@ BIDE_API int bide_get_stats(struct bide_stats *ret_stats);
  *     // the loop: whenever bide_runtime_fd(rt) is readable
  *     bide_runtime_turn(rt);
  *
- * All of it belongs to the thread that opened it. Its reactor is epoll.
+ * All of it belongs to the thread that opened it. Its reactor is epoll, and it has one worker.
  */
 struct bide_runtime;
 

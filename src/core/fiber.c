@@ -54,6 +54,19 @@ static bool hand_over(struct bide__fiber *fiber, struct bide_future *f)
     return true;
 }
 
+/* The first of the run queue, removed; when it is empty, found or waited for. */
+static inline __attribute__((always_inline)) struct bide__list *next_ready(struct bide__worker *w)
+{
+    for (;;) {
+        if (BIDE__UNLIKELY(--w->until_poll <= 0))
+            bide__poll(w, false);
+        struct bide__list *link = bide__list_pop(&w->ready);
+        if (link)
+            return link;
+        bide__idle(w);
+    }
+}
+
 void bide__schedule(struct bide__fiber *fiber)
 {
     struct bide__worker *w = fiber->worker;
@@ -64,13 +77,7 @@ void bide__schedule(struct bide__fiber *fiber)
     if (BIDE__UNLIKELY(fiber->lazy != NULL))
         bide__join_publish(fiber);
     for (;;) {
-        if (BIDE__UNLIKELY(--w->until_poll <= 0))
-            bide__poll(w, false);
-        struct bide__list *link = bide__list_pop(&w->ready);
-        if (!link) {
-            bide__idle(w);
-            continue;
-        }
+        struct bide__list *link = next_ready(w);
         struct bide_future *f = bide__container(link, struct bide_future, ready);
         if (f->type != &bide__resume_type) {
             if (hand_over(fiber, f))
@@ -142,13 +149,7 @@ void bide__fiber_main(void)
     struct bide__worker *w = fiber->worker;
     bide__hooks_arrived(&fiber->hooks, &w->root.hooks);
     for (;;) {
-        if (BIDE__UNLIKELY(--w->until_poll <= 0))
-            bide__poll(w, false);
-        struct bide__list *link = bide__list_pop(&w->ready);
-        if (!link) {
-            bide__idle(w);
-            continue;
-        }
+        struct bide__list *link = next_ready(w);
         struct bide_future *f = bide__container(link, struct bide_future, ready);
         w->budget = BUDGET;
         if (f->type != &bide__resume_type) {

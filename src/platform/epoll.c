@@ -41,7 +41,6 @@ struct epoll_reactor {
     bool no_pwait2;
     struct entry **chunks;
     size_t chunk_count;
-    size_t waiting; /* operations */
     struct epoll_event events[EVENTS]; /* here, because a turn runs on a fiber's stack */
 };
 
@@ -95,7 +94,6 @@ static struct entry *need_entry(struct epoll_reactor *r, int fd)
 static void finish(struct epoll_reactor *r, struct bide_io *io, ssize_t result)
 {
     bide__list_remove(&io->link);
-    r->waiting--;
     io->result = result;
     r->base.host->complete(io);
 }
@@ -226,11 +224,9 @@ static enum bide__submitted offload(struct epoll_reactor *r, struct bide_io *io)
     return done(io, bide__io_perform(io, false));
 }
 
-static enum bide__submitted wait_for(struct epoll_reactor *r, struct entry *entry,
-                                     struct bide_io *io)
+static enum bide__submitted wait_for(struct entry *entry, struct bide_io *io)
 {
     bide__list_push(&entry->waiting[side_of(io)], &io->link);
-    r->waiting++;
     return BIDE__SUBMIT_PENDING;
 }
 
@@ -250,7 +246,7 @@ static enum bide__submitted submit_unknown(struct epoll_reactor *r, struct entry
     /* Others came first: registered anew, what is ready for them is reported by the next turn. */
     if (side_of(io) != POLL_SIDE && !bide__list_empty(&entry->waiting[side_of(io)]) &&
         !never_waits(io) && register_fd(r, entry, io->fd) == 0)
-        return wait_for(r, entry, io);
+        return wait_for(entry, io);
     for (int registered = 0;; registered = 1) {
         if (registered || try_first(io)) {
             ssize_t result = try_now(r, entry, io);
@@ -258,7 +254,7 @@ static enum bide__submitted submit_unknown(struct epoll_reactor *r, struct entry
                 return done(io, result);
         }
         if (registered)
-            return wait_for(r, entry, io);
+            return wait_for(entry, io);
         int error = register_fd(r, entry, io->fd);
         if (error == -EPERM && io->op != BIDE__OP_POLL)
             return offload(r, io);
@@ -266,7 +262,7 @@ static enum bide__submitted submit_unknown(struct epoll_reactor *r, struct entry
             return done(io, error);
         /* What is ready already is reported by the next turn. */
         if (try_first(io))
-            return wait_for(r, entry, io);
+            return wait_for(entry, io);
     }
 }
 
@@ -287,7 +283,7 @@ static enum bide__submitted submit_waiting(struct epoll_reactor *r, struct bide_
         if (result != -EAGAIN || never_waits(io))
             return done(io, result);
     }
-    return wait_for(r, entry, io);
+    return wait_for(entry, io);
 }
 
 static enum bide__submitted epoll_submit(struct bide__reactor *reactor, struct bide_io *io)
