@@ -19,6 +19,7 @@
 #define scope(s) BIDE_SCOPE(s)
 #define spawn(scope, f) bide_spawn(scope, f)
 #define spawn_parallel(scope, f) bide_spawn_parallel(scope, f)
+#define spawn_spread(scope, f) bide_spawn_spread(scope, f)
 #define cancel(f) bide_cancel(f)
 #define shield() bide_shield()
 

@@ -79,7 +79,7 @@ BIDE_API void bide_scope_cancel(struct bide_scope *scope);
  * Returns 0; -ENOMEM; -ECANCELED or -ETIMEDOUT when the scope is cancelled. The child's
  * value is dropped, but if it is an int or ssize_t below 0 it is the scope's error.
  */
-#define bide_spawn(scope, f) BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn)
+#define bide_spawn(scope, f) BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn, bide__spawn_slot)
 
 /*
  * bide_spawn_parallel - the same, but f may run on any worker of the runtime (bide_config.workers).
@@ -89,7 +89,17 @@ BIDE_API void bide_scope_cancel(struct bide_scope *scope);
  * @scope must be of a fiber of the calling worker. All that holds for children holds: the scope
  * waits for it, cancels it, and keeps its error.
  */
-#define bide_spawn_parallel(scope, f) BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn_parallel)
+#define bide_spawn_parallel(scope, f) \
+    BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn_parallel, bide__spawn_parallel_slot)
+
+/*
+ * bide_spawn_spread - the same, but f begins at once on the worker that has the fewest such children.
+ *
+ * For what lives long and mostly waits, such as a connection: taken by whoever happened to be idle,
+ * those would pile up on one worker. Short work is better off with bide_spawn_parallel.
+ */
+#define bide_spawn_spread(scope, f) \
+    BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn_spread, bide__spawn_parallel_slot)
 
 /*
  * bide_start - begin *f in place, as a child of the innermost open scope of this fiber.
@@ -143,6 +153,7 @@ BIDE_API void *bide__spawn_slot(struct bide_scope *scope, size_t size, const cha
 BIDE_API void bide__spawn(struct bide_scope *scope, void *slot);
 BIDE_API void *bide__spawn_parallel_slot(struct bide_scope *scope, size_t size, const char *site);
 BIDE_API void bide__spawn_parallel(struct bide_scope *scope, void *slot);
+BIDE_API void bide__spawn_spread(struct bide_scope *scope, void *slot);
 BIDE_API int bide__start(struct bide_future *f, const char *site);
 BIDE_API void bide__cancel(struct bide_future *f);
 
@@ -159,14 +170,14 @@ BIDE_API void bide__cancel(struct bide_future *f);
              bide__shield_enter(), *bide__once##n = &bide__shielded##n;                        \
          bide__once##n; bide__once##n = NULL)
 
-#define BIDE__SPAWN(scope, f, n, call) BIDE__SPAWN_(scope, f, n, call)
-#define BIDE__SPAWN_(scope, f, n, call)                                                   \
+#define BIDE__SPAWN(scope, f, n, call, slot) BIDE__SPAWN_(scope, f, n, call, slot)
+#define BIDE__SPAWN_(scope, f, n, call, slot)                                                 \
     __extension__({                                                                       \
         struct bide_scope *bide__s##n = (scope);                                          \
         __auto_type bide__v##n = (f);                                                     \
         __auto_type bide__p##n = BIDE__POINTER(bide__v##n);                               \
         __typeof__(bide__p##n) bide__slot##n =                                            \
-            call##_slot(bide__s##n, sizeof(*bide__p##n), BIDE__SITE);                     \
+            slot(bide__s##n, sizeof(*bide__p##n), BIDE__SITE);                            \
         if (BIDE__LIKELY(bide__slot##n)) {                                                \
             *bide__slot##n = *bide__p##n;                                                 \
             call(bide__s##n, bide__slot##n);                                              \

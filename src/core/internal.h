@@ -105,7 +105,10 @@ struct bide__worker {
     void *alternate;           /* signal stack that overflow.c made; NULL if none */
     bool overflow_reported;
 
+    unsigned look_from;        /* where bide__least_placed begins */
+
     /* Written by other threads. */
+    unsigned placed;           /* atomic: children of bide_spawn_spread that run, or go, here */
     struct bide__post *inbox;  /* atomic: newest first */
     int asleep;                /* atomic: the worker waits in the reactor, or is about to */
     int posting;               /* atomic: threads that are inside bide__post */
@@ -189,8 +192,9 @@ struct bide__parallel {
     size_t size;                  /* of the future */
     int claim;                    /* atomic */
     int why, why_posted;          /* owner: cancellation asked for, and sent to the runner */
-    bool shared;                  /* it went into a ring */
-    bool in_ring;                 /* owner: a ring may still hold it */
+    bool shared;                  /* it went into a ring, or to another worker */
+    bool under_way;               /* owner: it may still be there, not begun */
+    bool placed;                  /* counted in the `placed` of the worker that it went to */
     bool withdrawn;               /* owner: cancelled before anybody claimed it */
     bool cancelling;              /* owner: `cancel` is under way */
     bool ended;                   /* owner: it has left its group */
@@ -229,6 +233,7 @@ void bide__parallel_cancel(struct bide_future *f, int why);
 /* ---- team.c ---- */
 struct bide__team *bide__team_of(struct bide__worker *w);
 void bide__team_close(struct bide__worker *first);
+struct bide__worker *bide__least_placed(struct bide__worker *w);
 bool bide__take_own(struct bide__worker *w);
 bool bide__find_work(struct bide__worker *w);
 bool bide__may_sleep(struct bide__worker *w);

@@ -41,14 +41,15 @@ void *bide__spawn_parallel_slot(struct bide_scope *scope, size_t size, const cha
     p->size = size;
     p->claim = UNCLAIMED;
     p->why = p->why_posted = 0;
-    p->shared = p->over = p->ended = p->in_ring = p->withdrawn = p->cancelling = false;
+    p->shared = p->over = p->ended = p->under_way = p->withdrawn = p->cancelling = false;
+    p->placed = false;
     p->spawned.site = site;
     return &p->spawned.future;
 }
 
-void bide__spawn_parallel(struct bide_scope *scope, void *slot)
+/* Make f a child of the scope that may run elsewhere. NULL: it has begun here, or is over. */
+static struct bide__team *share(struct bide_scope *scope, struct bide_future *f)
 {
-    struct bide_future *f = slot;
     struct bide__group *g = &scope->group;
     struct bide__parallel *p = parallel_of(f);
     struct bide__worker *w = p->owner;
@@ -57,36 +58,85 @@ void bide__spawn_parallel(struct bide_scope *scope, void *slot)
     struct bide__team *team = w ? bide__team_of(w) : NULL;
     if (!team) {
         bide__begin_child(g, f);
-        return;
+        return NULL;
     }
-    p->shared = p->in_ring = true;
+    p->shared = p->under_way = true;
     if (!bide__group_add(g, f))
-        return;
+        return NULL;
     bide__count(&w->stats.spawned, 1);
     bide__list_remove(&f->sibling);
     bide__list_push(&g->parallel, &f->sibling);
+    return team;
+}
+
+static void push(struct bide__worker *w, struct bide__team *team, struct bide_future *f)
+{
     if (bide__list_empty(&w->overflow) && bide__ring_push(w->ring, f))
         bide__wake_one(team);
     else
         bide__list_push(&w->overflow, &f->ready);
 }
 
+void bide__spawn_parallel(struct bide_scope *scope, void *slot)
+{
+    struct bide_future *f = slot;
+    struct bide__team *team = share(scope, f);
+    if (team)
+        push(parallel_of(f)->owner, team, f);
+}
+
+static void deliver_placed(struct bide__post *post)
+{
+    struct bide__parallel *p = bide__container(post, struct bide__parallel, post);
+    bide__parallel_begin(bide__worker(), &p->spawned.future);
+}
+
+/* Until all workers run, whoever begins to takes it. */
+void bide__spawn_spread(struct bide_scope *scope, void *slot)
+{
+    struct bide_future *f = slot;
+    struct bide__team *team = share(scope, f);
+    if (!team)
+        return;
+    struct bide__parallel *p = parallel_of(f);
+    struct bide__worker *to = bide__least_placed(p->owner);
+    if (!to) {
+        push(p->owner, team, f);
+        return;
+    }
+    p->placed = true;
+    __atomic_add_fetch(&to->placed, 1, __ATOMIC_RELAXED);
+    if (to == p->owner) {
+        bide__parallel_begin(to, f);
+    } else {
+        p->post.deliver = deliver_placed;
+        bide__post_later(p->owner, to, &p->post);
+    }
+}
+
 /* ---- running ---- */
 
 static void release(struct bide__parallel *p)
 {
-    if (p->ended && !p->in_ring && !p->cancelling)
+    if (p->ended && !p->under_way && !p->cancelling)
         bide__slab_put(&p->owner->slab, p, parallel_size(p));
 }
 
 static void deliver_withdrawn(struct bide__post *post)
 {
     struct bide__parallel *p = bide__container(post, struct bide__parallel, post);
-    p->in_ring = false;
+    p->under_way = false;
     release(p);
 }
 
-/* Taken from a ring: it is to begin on w. */
+/* The calling worker has one child less that was placed on it. */
+static void leave_place(const struct bide__parallel *p)
+{
+    if (p->placed)
+        __atomic_sub_fetch(&bide__worker()->placed, 1, __ATOMIC_RELAXED);
+}
+
+/* Taken from a ring, or placed on w: it is to begin here. */
 void bide__parallel_begin(struct bide__worker *w, struct bide_future *f)
 {
     struct bide__parallel *p = parallel_of(f);
@@ -94,6 +144,7 @@ void bide__parallel_begin(struct bide__worker *w, struct bide_future *f)
     __atomic_store_n(&p->runner, w, __ATOMIC_RELAXED);
     if (!__atomic_compare_exchange_n(&p->claim, &unclaimed, CLAIMED, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
+        leave_place(p);
         p->post.deliver = deliver_withdrawn;
         if (p->owner == w)
             deliver_withdrawn(&p->post);
@@ -121,6 +172,8 @@ static void deliver_end(struct bide__post *post)
 bool bide__parallel_ended(struct bide_future *f)
 {
     struct bide__parallel *p = parallel_of(f);
+    if (!p->withdrawn && __atomic_load_n(&p->claim, __ATOMIC_RELAXED) == CLAIMED)
+        leave_place(p);
     if (!p->shared || p->owner == bide__worker())
         return false;
     p->over = true;
@@ -139,7 +192,7 @@ void bide__parallel_free(struct bide_future *f)
     }
     p->ended = true;
     if (!p->withdrawn)
-        p->in_ring = false;
+        p->under_way = false;
     release(p);
 }
 

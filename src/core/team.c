@@ -10,13 +10,14 @@
 #include "core/ring.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 1024, STEAL = 32 };
+enum { WORKERS_MAX = 1024, STEAL = 32, CANDIDATES = 8 };
 #define DOZE (20 * BIDE_US)
 
 struct bide__team {
@@ -229,6 +230,26 @@ void bide__team_close(struct bide__worker *first)
         pthread_join(team->ids[i], NULL);
     first->team = NULL;
     free_team(team);
+}
+
+/* The worker with the fewest children that were placed on it; of a large team, the best of a few.
+ * NULL: some worker does not run yet. */
+struct bide__worker *bide__least_placed(struct bide__worker *w)
+{
+    struct bide__team *team = w->team;
+    struct bide__worker *best = NULL;
+    unsigned n = team->count < CANDIDATES ? team->count : CANDIDATES, least = UINT_MAX;
+    for (unsigned i = 0; i < n; i++) {
+        struct bide__worker *at = member(team, w->look_from++ % team->count);
+        if (!at)
+            return NULL;
+        unsigned placed = __atomic_load_n(&at->placed, __ATOMIC_RELAXED);
+        if (placed < least) {
+            least = placed;
+            best = at;
+        }
+    }
+    return best;
 }
 
 /* ---- finding work ---- */

@@ -323,6 +323,96 @@ TEST(a_scope_takes_children_from_its_own_worker_alone)
     expect_abort(run_misuse, NULL, "scope of another worker");
 }
 
+/* ---- spread ---- */
+
+static int wait_for_all_workers(void)
+{
+    for (;;) {
+        scope(s)
+            spawn_parallel(&s, async(nap, 1));
+        if (stats_now().workers == WORKERS)
+            return 0;
+        bide_sleep(100 * BIDE_US);
+    }
+}
+
+static int stand(int i)
+{
+    begun++;
+    seen[i] = pthread_self();
+    int r = bide_sleep(BIDE_S);
+    ended++;
+    return r;
+}
+ASYNC(int, stand, int)
+
+static int largest_share(int n)
+{
+    int largest = 0;
+    for (int i = 0; i < n; i++) {
+        int same = 0;
+        for (int j = 0; j < n; j++)
+            same += pthread_equal(seen[i], seen[j]) != 0;
+        if (same > largest)
+            largest = same;
+    }
+    return largest;
+}
+
+/* Cancelled when they stand (with wait), or as soon as they are spawned. */
+static int stand_spread(int n, bool wait)
+{
+    reset();
+    scope(s) {
+        for (int i = 0; i < n; i++)
+            spawn_spread(&s, async(stand, i));
+        while (wait && begun < n)
+            bide_sleep(100 * BIDE_US);
+        bide_scope_cancel(&s);
+        if (bide_scope_wait(&s) != -ECANCELED)
+            return -EIO;
+    }
+    return begun == ended ? begun : -EINVAL;
+}
+
+static void add_placed(struct bide__worker *w, void *to)
+{
+    *(unsigned *)to += __atomic_load_n(&w->placed, __ATOMIC_RELAXED);
+}
+
+/* Those that were withdrawn on their way are counted until they arrive. */
+static void wait_until_none_is_placed(void)
+{
+    for (unsigned placed = 1; placed;) {
+        bide_sleep(50 * BIDE_US);
+        placed = 0;
+        bide__team_stats(bide__worker(), add_placed, &placed);
+    }
+}
+
+static int in_equal_shares(void)
+{
+    wait_for_all_workers();
+    for (int round = 0; round < 20; round++) {
+        CHECK_OR(stand_spread(30, true) == 30, -1);
+        CHECK_OR(largest_share(30) == 10, -2);
+        CHECK_OR(stand_spread(30, false) >= 0, -3);
+        wait_until_none_is_placed();
+    }
+    /* Leaves too. */
+    scope(s)
+        for (int i = 0; i < 30; i++)
+            spawn_spread(&s, async(bide_sleep, 10 * BIDE_US));
+    wait_until_none_is_placed();
+    return 0;
+}
+ASYNC(int, in_equal_shares)
+
+TEST(spread_children_are_of_equal_number_everywhere)
+{
+    CHECK_EQ(bide_run_with(&three, async(in_equal_shares)), 0);
+}
+
 /* The k-th acquisition fails, for every k: threads, workers, rings. */
 static int fail_at, acquisitions;
 
@@ -336,8 +426,10 @@ static int some_of_all(void)
 {
     reset();
     scope(s)
-        for (int i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++) {
             spawn_parallel(&s, async(nap, 10));
+            spawn_spread(&s, async(nap, 10));
+        }
     return begun == ended ? 0 : -EIO;
 }
 ASYNC(int, some_of_all)
