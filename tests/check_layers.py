@@ -17,24 +17,28 @@ RANK = {
     "core": 2,
     "sync": 3,
     "io": 3,
-    "net": 4,
-    "tls": 5,
-    "http": 6,
-    "db": 6,
-    "all": 7,
+    "libbide": 4,
+    "net": 5,
+    "tls": 6,
+    "http": 7,
+    "db": 7,
+    "all": 8,
 }
 
 # The layer of each public header, one line a header. Those of rank base describe work as plain
-# structs, which is the language that a reactor and the core speak with each other.
+# structs, which is the language that a reactor and the core speak with each other; those of libbide
+# gather all of that library.
 HEADERS = {
     "base.h": "base",
-    "bide.h": "core",
+    "bide.h": "libbide",
+    "event.h": "sync",
     "future.h": "base",
     "http.h": "http",
     "io.h": "base",
     "join.h": "core",
-    "keywords.h": "core",
+    "keywords.h": "libbide",
     "leaf.h": "base",
+    "mutex.h": "sync",
     "net.h": "net",
     "offload.h": "core",
     "promise.h": "core",
@@ -43,6 +47,7 @@ HEADERS = {
     "signal.h": "core",
     "sqlite.h": "db",
     "time.h": "core",
+    "wait.h": "sync",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

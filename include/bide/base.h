@@ -53,6 +53,11 @@ struct bide__list {
     struct bide__list *next, *prev;
 };
 
+/* Held for a few instructions, on what several threads may share: src/platform/lock.h. Internal. */
+struct bide__lock {
+    int word; /* atomic */
+};
+
 /* A message to a worker, from any thread; deliver is called on the worker. Internal to bide. */
 struct bide__post {
     struct bide__post *next;

@@ -3,10 +3,12 @@
 #define BIDE_BIDE_H
 
 #include <bide/base.h>
+#include <bide/event.h>
 #include <bide/future.h>
 #include <bide/io.h>
 #include <bide/join.h>
 #include <bide/leaf.h>
+#include <bide/mutex.h>
 #include <bide/offload.h>
 #include <bide/promise.h>
 #include <bide/runtime.h>

@@ -93,7 +93,7 @@ BIDE_API void bide_scope_cancel(struct bide_scope *scope);
     BIDE__SPAWN(scope, f, __COUNTER__, bide__spawn_parallel, bide__spawn_parallel_slot)
 
 /*
- * bide_spawn_spread - the same, but f begins at once on the worker that has the fewest such children.
+ * bide_spawn_spread - the same, but f begins at once on the worker with the fewest such children.
  *
  * For what lives long and mostly waits, such as a connection: taken by whoever happened to be idle,
  * those would pile up on one worker. Short work is better off with bide_spawn_parallel.

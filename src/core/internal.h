@@ -11,10 +11,19 @@
 #include "base/panic.h"
 #include "platform/context.h"
 #include "platform/hooks.h"
+#include "platform/lock.h"
 #include "platform/reactor.h"
 #include "platform/stack.h"
 
-#include <bide/bide.h>
+#include <bide/io.h>
+#include <bide/join.h>
+#include <bide/leaf.h>
+#include <bide/offload.h>
+#include <bide/promise.h>
+#include <bide/runtime.h>
+#include <bide/scope.h>
+#include <bide/signal.h>
+#include <bide/time.h>
 #include <signal.h>
 
 enum { NAME_SIZE = 32, POLL_EVERY = 64, BUDGET = 128, PREFETCH_LINES = 8 };
@@ -96,7 +105,7 @@ struct bide__worker {
         struct bide__post *newest, *oldest;
     } *outbox;                 /* a team member each: posts for it, sent in the next poll */
     bool outboxes_used;
-    bool dozes;                /* it has just had parallel work */
+    bool dozes;                /* it has just had parallel work, or a message */
     bool stopping;             /* the team closes */
     struct bide__post stop;
     struct bide_config config;
@@ -132,6 +141,7 @@ static inline struct bide__worker *bide__worker(void)
     return bide__self.fiber ? bide__self.fiber->worker : NULL;
 }
 void bide__post_to(struct bide__worker *w, struct bide__post *post); /* any thread */
+void bide__post_from(struct bide__worker *from, struct bide__worker *w, struct bide__post *post);
 void bide__post_chain(struct bide__worker *w, struct bide__post *newest, struct bide__post *oldest);
 void bide__poll(struct bide__worker *w, bool wait);
 void bide__idle(struct bide__worker *w); /* nothing is ready: find something, or wait for it */

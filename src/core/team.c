@@ -138,10 +138,12 @@ static void *worker_thread(void *arg)
     bide__free(start);
     if (w && publish(team, w)) {
         bide__self = (struct bide__self){ .fiber = &w->root };
+        bide__worker_thread_enter();
         bide__overflow_enter(w);
         while (!w->stopping)
             bide__park(&w->root);
         bide__overflow_leave(w);
+        bide__worker_thread_leave();
         bide__self = (struct bide__self){ 0 };
     }
     wait_for_release(team);

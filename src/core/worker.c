@@ -30,10 +30,20 @@ void bide__post_to(struct bide__worker *w, struct bide__post *post)
     bide__post_chain(w, post, post);
 }
 
+/* Who sends to w does so from its own outbox, in a batch with others, if the two are of one team. */
+void bide__post_from(struct bide__worker *from, struct bide__worker *w, struct bide__post *post)
+{
+    if (from && from->team && from->team == w->team)
+        bide__post_later(from, w, post);
+    else
+        bide__post_to(w, post);
+}
+
 static void read_inbox(struct bide__worker *w)
 {
     if (!__atomic_load_n(&w->inbox, __ATOMIC_RELAXED))
         return;
+    w->dozes = true; /* another message may follow soon */
     struct bide__post *newest = __atomic_exchange_n(&w->inbox, NULL, __ATOMIC_ACQUIRE);
     struct bide__post *oldest = NULL;
     while (newest) {
@@ -253,9 +263,11 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
         return;
     }
     struct bide__self before = bide__self;
+    bide__worker_thread_enter();
     bide__overflow_enter(w);
     run_main(w, f, site);
     bide__team_close(w);
+    bide__worker_thread_leave();
     bide__overflow_leave(w);
     bide__worker_free(w);
     bide__self = before;

@@ -1,5 +1,5 @@
 /* io/stream.c - operations made of several: all of a buffer, and stat. */
-#include <bide/bide.h>
+#include <bide/io.h>
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

@@ -1,0 +1,57 @@
+/*
+ * platform/lock.h - a lock for a few instructions on what several threads may share.
+ *
+ * A program whose runtime has one worker pays for no atomic operation: while one worker thread alone
+ * is known to use locks, it takes none. It only notes, with plain stores, that it is inside. The
+ * first other thread that comes to a lock ends that for good: it takes the privilege away, orders
+ * all threads' memory accesses by membarrier(2), and waits until the privileged one is outside. From
+ * then on a lock is a word that is taken by compare-and-swap, and slept on by futex(2) (the
+ * second mutex of Drepper, "Futexes Are Tricky", 2011).
+ *
+ * Not recursive. Between acquire and release: no suspending, no call of a user's code, no other lock.
+ */
+#ifndef BIDE_PLATFORM_LOCK_H
+#define BIDE_PLATFORM_LOCK_H
+
+#include <bide/base.h>
+#include <stdbool.h>
+
+/* Of one thread. */
+struct bide__privilege {
+    int alone;  /* atomic: it need not lock. Taken away by another thread */
+    int inside; /* atomic: it is between acquire and release, without having locked */
+};
+extern __thread struct bide__privilege bide__privilege __attribute__((tls_model("initial-exec")));
+
+void bide__lock_shared(struct bide__lock *lock);
+void bide__unlock_shared(struct bide__lock *lock);
+
+static inline void bide__lock(struct bide__lock *lock)
+{
+    struct bide__privilege *self = &bide__privilege;
+    __atomic_store_n(&self->inside, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the processor's order: membarrier on the other side */
+    if (BIDE__LIKELY(__atomic_load_n(&self->alone, __ATOMIC_RELAXED)))
+        return;
+    __atomic_store_n(&self->inside, 0, __ATOMIC_RELAXED);
+    bide__lock_shared(lock);
+}
+
+static inline void bide__unlock(struct bide__lock *lock)
+{
+    struct bide__privilege *self = &bide__privilege;
+    if (BIDE__LIKELY(__atomic_load_n(&self->inside, __ATOMIC_RELAXED)))
+        __atomic_store_n(&self->inside, 0, __ATOMIC_RELEASE);
+    else
+        bide__unlock_shared(lock);
+}
+
+/* The calling thread begins, and ceases, to run a worker. */
+void bide__worker_thread_enter(void);
+void bide__worker_thread_leave(void);
+
+/* Sleep while *word is value, and wake all that sleep so. May return early. */
+void bide__futex_wait(int *word, int value);
+void bide__futex_wake(int *word, int count);
+
+#endif

@@ -1,0 +1,78 @@
+/* sync/mutex.c - a mutex is handed over: when it is unlocked while others wait, it is never free. */
+#include "sync/wait.h"
+
+#include <bide/mutex.h>
+#include <errno.h>
+
+static struct bide_mutex_lock_future *lock_of(struct bide_future *f)
+{
+    return (struct bide_mutex_lock_future *)f;
+}
+
+/* Under the lock. */
+static inline bool take(struct bide_mutex *mutex, const void *owner)
+{
+    if (mutex->owner)
+        return false;
+    mutex->owner = owner;
+    return true;
+}
+
+static enum bide_leaf_start lock_start(struct bide_future *future)
+{
+    struct bide_mutex_lock_future *f = lock_of(future);
+    struct bide_mutex *mutex = f->args.mutex;
+    f->args.owner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    f->value = 0;
+    bide__lock(&mutex->lock);
+    bool own = mutex->owner == f->args.owner, taken = take(mutex, f->args.owner);
+    if (!taken && !own)
+        bide__queue_push(&mutex->queue, future);
+    bide__unlock(&mutex->lock);
+    if (own)
+        bide__panic("%s: bide_mutex_lock: this task holds the mutex", bide_current_name());
+    return taken ? BIDE_LEAF_DONE : BIDE_LEAF_PENDING;
+}
+
+static void lock_cancel(struct bide_future *f)
+{
+    bide__waiter_cancel(f, &lock_of(f)->args.mutex->lock);
+}
+
+static const struct bide_leaf_ops lock_ops = { lock_start, lock_cancel, bide__waiter_block };
+const struct bide_type bide_mutex_lock_type = BIDE_LEAF_TYPE(bide_mutex_lock, &lock_ops);
+
+static inline bool try_lock(struct bide_mutex *mutex)
+{
+    bide__lock(&mutex->lock);
+    bool taken = take(mutex, bide__self.fiber ? (const void *)bide__self.fiber : &bide__self);
+    bide__unlock(&mutex->lock);
+    return taken;
+}
+
+int bide_mutex_lock(struct bide_mutex *mutex)
+{
+    if (bide__may_be_quick() && try_lock(mutex))
+        return 0;
+    return bide_await(bide_mutex_lock_async(mutex));
+}
+
+int bide_mutex_try_lock(struct bide_mutex *mutex)
+{
+    return try_lock(mutex) ? 0 : -EBUSY;
+}
+
+void bide_mutex_unlock(struct bide_mutex *mutex)
+{
+    bide__lock(&mutex->lock);
+    bool locked = mutex->owner != NULL;
+    struct bide__wait_future *next = bide__queue_first(&mutex->queue);
+    if (next)
+        bide__queue_take(next, 0);
+    mutex->owner = next ? lock_of(&next->future)->args.owner : NULL;
+    bide__unlock(&mutex->lock);
+    if (!locked)
+        bide__panic("%s: bide_mutex_unlock: the mutex is not locked", bide_current_name());
+    if (next)
+        bide__waiter_wake(next);
+}

@@ -1,0 +1,103 @@
+/*
+ * sync/wait.h - how operations wait for each other: the queue that is in every channel, mutex and so
+ * on.
+ *
+ * An object has a lock (platform/lock.h) and queues of waiters. An operation, all under the lock,
+ * either takes effect at once or puts its waiter into a queue. Whoever makes a waiting operation take
+ * effect does so on its behalf, also under the lock: takes it out of the queue, writes its result
+ * (and the value that goes with it) into its future, and, after the lock, wakes it: where it waits
+ * here, at once; on another worker, by a message; in a plain thread, by futex. So an operation has
+ * taken effect exactly when it has left its queue by other ways than its own cancellation, and a
+ * cancellation that comes later changes nothing: nothing is lost.
+ */
+#ifndef BIDE_SYNC_WAIT_H
+#define BIDE_SYNC_WAIT_H
+
+#include "core/internal.h"
+
+#include <bide/wait.h>
+
+enum { WAITER_NEW, WAITER_QUEUED, WAITER_TAKEN, WAITER_AWAKE };
+
+static inline struct bide__wait_future *bide__waiting(struct bide__list *link)
+{
+    return bide__container(link, struct bide__wait_future, waiter.link);
+}
+
+/* All zeros is an empty queue. */
+static inline bool bide__queue_empty(const struct bide__queue *queue)
+{
+    const struct bide__list *head = &queue->waiting;
+    return !head->next || bide__list_empty(head);
+}
+
+/* ---- under the object's lock ---- */
+
+/* f, which is being started, will wait. */
+static inline void bide__queue_push(struct bide__queue *queue, struct bide_future *f)
+{
+    struct bide__waiter *waiter = &((struct bide__wait_future *)f)->waiter;
+    waiter->worker = bide__worker();
+    waiter->state = WAITER_QUEUED;
+    if (!queue->waiting.next)
+        bide__list_init(&queue->waiting);
+    bide__list_push(&queue->waiting, &waiter->link);
+}
+
+/* The first, or NULL. It stays where it is. */
+static inline struct bide__wait_future *bide__queue_first(const struct bide__queue *queue)
+{
+    return bide__queue_empty(queue) ? NULL : bide__waiting(queue->waiting.next);
+}
+
+/* The operation of f, which waits, has taken effect with this value; it is then woken. */
+static inline void bide__queue_take(struct bide__wait_future *f, int value)
+{
+    bide__list_remove(&f->waiter.link);
+    f->value = value;
+    __atomic_store_n(&f->waiter.state, WAITER_TAKEN, __ATOMIC_RELAXED);
+}
+
+/* The same, when there are several to wake. */
+static inline void bide__queue_take_to(struct bide__wait_future *f, int value,
+                                       struct bide__list *taken)
+{
+    bide__queue_take(f, value);
+    bide__list_push(taken, &f->waiter.link);
+}
+
+/* f, whose cancellation is asked for, leaves its queue. False: it has taken effect. */
+static inline bool bide__queue_leave(struct bide_future *f)
+{
+    struct bide__waiter *waiter = &((struct bide__wait_future *)f)->waiter;
+    if (waiter->state != WAITER_QUEUED)
+        return false;
+    bide__list_remove(&waiter->link);
+    waiter->state = WAITER_NEW;
+    return true;
+}
+
+/* ---- after it ---- */
+
+/* One that was taken: it may be gone when this returns. */
+void bide__waiter_wake(struct bide__wait_future *f);
+
+/* All that were. */
+void bide__waiters_wake(struct bide__list *taken);
+
+/* ---- parts of the leaves ---- */
+
+/* bide_leaf_ops.cancel of an operation whose leaving changes nothing for others. */
+void bide__waiter_cancel(struct bide_future *f, struct bide__lock *lock);
+
+/* bide_leaf_ops.block: start it, and sleep until it is over. */
+void bide__waiter_block(struct bide_future *f);
+
+/* May an operation of the calling fiber take effect without a future? It counts against the budget. */
+static inline bool bide__may_be_quick(void)
+{
+    struct bide__fiber *fiber = bide__self.fiber;
+    return BIDE__LIKELY(fiber && !fiber->cancelled) && --fiber->worker->budget >= 0;
+}
+
+#endif
