@@ -31,7 +31,7 @@ BIDE_SUSPENDS BIDE_API int bide_event_wait(struct bide_event *event);
 /* bide_event_set - from now on nobody waits, and who waited goes on. Never suspends. */
 BIDE_API void bide_event_set(struct bide_event *event);
 
-/* bide_event_clear - from now on, whoever waits, waits. Whom a set has woken goes on all the same. */
+/* bide_event_clear - from now on whoever waits, waits. Those that a set has woken go on. */
 BIDE_API void bide_event_clear(struct bide_event *event);
 
 /* Is it set? */

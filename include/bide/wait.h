@@ -1,6 +1,6 @@
 /*
- * bide/wait.h - internal to bide: the future of an operation that waits in the queue of a channel, a
- * mutex and the like. src/sync/wait.h says how such a queue works.
+ * bide/wait.h - internal to bide: the future of an operation that waits in the queue of a channel,
+ * a mutex and the like. src/sync/wait.h says how such a queue works.
  */
 #ifndef BIDE_WAIT_H
 #define BIDE_WAIT_H

@@ -30,7 +30,7 @@ void bide__post_to(struct bide__worker *w, struct bide__post *post)
     bide__post_chain(w, post, post);
 }
 
-/* Who sends to w does so from its own outbox, in a batch with others, if the two are of one team. */
+/* Through the sender's outbox, in a batch with others, when both are of one team. */
 void bide__post_from(struct bide__worker *from, struct bide__worker *w, struct bide__post *post)
 {
     if (from && from->team && from->team == w->team)

@@ -1,14 +1,14 @@
 /*
  * platform/lock.h - a lock for a few instructions on what several threads may share.
  *
- * A program whose runtime has one worker pays for no atomic operation: while one worker thread alone
- * is known to use locks, it takes none. It only notes, with plain stores, that it is inside. The
- * first other thread that comes to a lock ends that for good: it takes the privilege away, orders
- * all threads' memory accesses by membarrier(2), and waits until the privileged one is outside. From
- * then on a lock is a word that is taken by compare-and-swap, and slept on by futex(2) (the
- * second mutex of Drepper, "Futexes Are Tricky", 2011).
+ * A program whose runtime has one worker pays for no atomic operation: while one worker thread
+ * alone is known to use locks, it takes none. It only notes, with plain stores, that it is inside.
+ * The first other thread that comes to a lock ends that for good: it takes the privilege away,
+ * orders all threads' memory accesses by membarrier(2), and waits until the privileged one is
+ * outside. From then on a lock is a word that is taken by compare-and-swap and slept on by futex(2)
+ * (the second mutex of Drepper, "Futexes Are Tricky", 2011).
  *
- * Not recursive. Between acquire and release: no suspending, no call of a user's code, no other lock.
+ * Not recursive. While it is held: no suspending, no call of a user's code, no other lock.
  */
 #ifndef BIDE_PLATFORM_LOCK_H
 #define BIDE_PLATFORM_LOCK_H
@@ -30,7 +30,7 @@ static inline void bide__lock(struct bide__lock *lock)
 {
     struct bide__privilege *self = &bide__privilege;
     __atomic_store_n(&self->inside, 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the processor's order: membarrier on the other side */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the rest is membarrier's, on the other side */
     if (BIDE__LIKELY(__atomic_load_n(&self->alone, __ATOMIC_RELAXED)))
         return;
     __atomic_store_n(&self->inside, 0, __ATOMIC_RELAXED);

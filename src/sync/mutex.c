@@ -1,4 +1,4 @@
-/* sync/mutex.c - a mutex is handed over: when it is unlocked while others wait, it is never free. */
+/* sync/mutex.c - a mutex is handed over: unlocked while others wait, it is never free. */
 #include "sync/wait.h"
 
 #include <bide/mutex.h>

@@ -1,14 +1,13 @@
 /*
- * sync/wait.h - how operations wait for each other: the queue that is in every channel, mutex and so
- * on.
+ * sync/wait.h - how operations wait for each other: the queue in every channel, mutex and so on.
  *
  * An object has a lock (platform/lock.h) and queues of waiters. An operation, all under the lock,
- * either takes effect at once or puts its waiter into a queue. Whoever makes a waiting operation take
- * effect does so on its behalf, also under the lock: takes it out of the queue, writes its result
- * (and the value that goes with it) into its future, and, after the lock, wakes it: where it waits
- * here, at once; on another worker, by a message; in a plain thread, by futex. So an operation has
- * taken effect exactly when it has left its queue by other ways than its own cancellation, and a
- * cancellation that comes later changes nothing: nothing is lost.
+ * either takes effect at once or puts its waiter into a queue. Whoever makes a waiting operation
+ * take effect does so on its behalf, also under the lock: takes it out of the queue and writes its
+ * result (and the value that goes with it) into its future. After the lock it is woken: one that
+ * waits here, at once; on another worker, by a message; in a plain thread, by futex. So an
+ * operation has taken effect exactly when it has left its queue by other ways than its own
+ * cancellation, and a cancellation that comes later changes nothing: nothing is lost.
  */
 #ifndef BIDE_SYNC_WAIT_H
 #define BIDE_SYNC_WAIT_H
@@ -93,7 +92,8 @@ void bide__waiter_cancel(struct bide_future *f, struct bide__lock *lock);
 /* bide_leaf_ops.block: start it, and sleep until it is over. */
 void bide__waiter_block(struct bide_future *f);
 
-/* May an operation of the calling fiber take effect without a future? It counts against the budget. */
+/* May an operation of the calling fiber take effect without a future? It counts as one that does
+ * not wait. */
 static inline bool bide__may_be_quick(void)
 {
     struct bide__fiber *fiber = bide__self.fiber;
