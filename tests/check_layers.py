@@ -46,6 +46,7 @@ HEADERS = {
     "scope.h": "core",
     "signal.h": "core",
     "sqlite.h": "db",
+    "then.h": "core",
     "time.h": "core",
     "wait.h": "sync",
 }

@@ -14,6 +14,7 @@
 #include <bide/runtime.h>
 #include <bide/scope.h>
 #include <bide/signal.h>
+#include <bide/then.h>
 #include <bide/time.h>
 
 #endif

@@ -19,6 +19,10 @@
  *   end     the leaf writes its value and calls bide_leaf_done(f), once; after that call f may be
  *           gone. Or, if it ends inside start, start returns BIDE_LEAF_DONE instead.
  * A leaf that ends well although cancel was called keeps its value: nothing is lost.
+ *
+ * A leaf may be made of other leaves: it begins them as its parts (bide_leaf_begin), and is told of
+ * the end of each. And it may go on as a function, on a stack, once it needs one (bide_leaf_run).
+ * bide_then (then.h) is made so.
  */
 #ifndef BIDE_LEAF_H
 #define BIDE_LEAF_H
@@ -43,6 +47,15 @@ struct bide_leaf_ops {
     void (*block)(struct bide_future *f);
 };
 
+/* Of a leaf that has parts: its type's `leaf` points to the first member. */
+struct bide_parts_ops {
+    struct bide_leaf_ops leaf;
+
+    /* A part of f is over: bide_error(part) and its value tell how. Or it goes on as a function:
+     * then it is cold, without an error, and f has to do so too (bide_leaf_run) and await it. */
+    void (*part_ended)(struct bide_future *f, struct bide_future *part);
+};
+
 /* Initialiser of the struct bide_type of struct name_future. */
 #define BIDE_LEAF_TYPE(name, ops) BIDE__TYPE(name, NULL, ops)
 
@@ -52,6 +65,29 @@ BIDE_API void bide_leaf_done(struct bide_future *f);
 /* bide_leaf_fail - write error (below 0) as f's value, if its type can hold it, and as its
  * bide_error; then as bide_leaf_done. */
 BIDE_API void bide_leaf_fail(struct bide_future *f, int error);
+
+/*
+ * bide_leaf_begin - begin a part of f.
+ *
+ * @f     its type has bide_parts_ops
+ * @part  a leaf in f's own struct, cold or over already; it belongs to f
+ *
+ * Returns  BIDE_LEAF_DONE when it is over; BIDE_LEAF_PENDING: f's part_ended will be called.
+ */
+BIDE_API enum bide_leaf_start bide_leaf_begin(struct bide_future *f, struct bide_future *part);
+
+/* bide_leaf_cancel - ask a part of f to end, with bide_leaf_reason(f). It may be over already. */
+BIDE_API void bide_leaf_cancel(struct bide_future *f, struct bide_future *part);
+
+/*
+ * bide_leaf_run - f goes on as a function: type->run(f) is called on a stack, soon, and f is done
+ * when it returns. Instead of bide_leaf_done.
+ *
+ * @type  f's type from now on; type->leaf is NULL. That of an async function, for example.
+ *
+ * When there is no stack f ends with -ENOMEM and is cold, of that type.
+ */
+BIDE_API void bide_leaf_run(struct bide_future *f, const struct bide_type *type);
 
 /* -ECANCELED or -ETIMEDOUT, whichever f was asked to end with; 0 when it was not. */
 BIDE_API int bide_leaf_reason(const struct bide_future *f);

@@ -38,7 +38,7 @@ static void cancel_leaf(struct bide_future *f, int why)
     struct bide__worker *w = bide__worker();
     bool asked = f->flags & WHY;
     f->flags |= (uint8_t)why;
-    if (asked)
+    if (asked || !f->type->leaf) /* or it goes on as a function, and sees the mark when it runs */
         return;
     w->callbacks++;
     f->type->leaf->cancel(f);
@@ -101,7 +101,7 @@ void bide__cancel_one(struct bide_future *f, int why)
     if (f->state == BIDE_COLD) {
         cancel_cold(f, why);
     } else if (f->state == BIDE_RUNNING) {
-        if (f->type->leaf) {
+        if (f->type->leaf || f->flags & BIDE__QUEUED) {
             cancel_leaf(f, why);
         } else {
             f->flags |= (uint8_t)why;

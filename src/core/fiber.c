@@ -133,6 +133,8 @@ static void run_task(struct bide__fiber *fiber, struct bide_future *f)
     f->parent = g->frame;
     f->fiber = fiber;
     bide__self.current = f;
+    if (BIDE__UNLIKELY(f->flags & WHY))
+        bide__begun_cancelled(fiber);
     f->type->run(f);
     bide__self.current = NULL;
     f->state = BIDE_DONE;

@@ -71,12 +71,21 @@ void bide__begin_leaf(struct bide_future *f, struct bide__fiber *fiber)
         bide_leaf_done(f);
 }
 
+/* A part has ended, or goes on as a function. */
+static void tell_whole(struct bide_future *part)
+{
+    struct bide_future *f = part->parent;
+    bide__container(f->type->leaf, struct bide_parts_ops, leaf)->part_ended(f, part);
+}
+
 void bide_leaf_done(struct bide_future *f)
 {
     bide__assert(f->state == BIDE_RUNNING && f->type->leaf);
     f->state = BIDE_DONE;
     if (f->group)
         bide__child_ended(f);
+    else if (BIDE__UNLIKELY(f->flags & BIDE__PART))
+        tell_whole(f);
     else
         bide__wake(f->fiber);
 }
@@ -93,6 +102,46 @@ int bide_leaf_reason(const struct bide_future *f)
     return bide__why(f->flags);
 }
 
+enum bide_leaf_start bide_leaf_begin(struct bide_future *f, struct bide_future *part)
+{
+    bide__assert(part->type->leaf && part->state != BIDE_RUNNING);
+    if (part->state == BIDE_DONE)
+        return BIDE_LEAF_DONE;
+    part->flags = BIDE__PART;
+    part->error = 0;
+    part->parent = f;
+    part->group = NULL;
+    part->fiber = f->fiber;
+    part->state = BIDE_RUNNING;
+    if (part->type->leaf->start(part) == BIDE_LEAF_PENDING)
+        return BIDE_LEAF_PENDING;
+    part->state = BIDE_DONE;
+    return BIDE_LEAF_DONE;
+}
+
+void bide_leaf_cancel(struct bide_future *f, struct bide_future *part)
+{
+    if (part->state == BIDE_RUNNING)
+        bide__cancel_one(part, f->flags & WHY);
+}
+
+/* In a group it queues for a runner; a part is its leaf's affair; else who waits for it runs it. */
+void bide_leaf_run(struct bide_future *f, const struct bide_type *type)
+{
+    bide__assert(f->state == BIDE_RUNNING && f->type->leaf && type->run);
+    f->type = type;
+    if (f->group) {
+        f->flags |= BIDE__QUEUED;
+        bide__list_push(&bide__worker()->ready, &f->ready);
+    } else if (f->flags & BIDE__PART) {
+        f->state = BIDE_COLD;
+        f->flags = 0; /* a cancellation is in the leaf's own */
+        tell_whole(f);
+    } else {
+        bide__wake(f->fiber);
+    }
+}
+
 /* Outside a runtime. */
 static void block_on_leaf(struct bide_future *f, const char *site)
 {
@@ -104,6 +153,15 @@ static void block_on_leaf(struct bide_future *f, const char *site)
     f->type->leaf->block(f);
     f->state = BIDE_DONE;
 }
+
+/* f begins with a cancellation: as a leaf it was asked to end, and went on as a function. */
+void bide__begun_cancelled(struct bide__fiber *fiber)
+{
+    fiber->marked = 1;
+    fiber->cancelled = (uint8_t)bide__seen_from(bide__self.current, fiber);
+}
+
+static void await_function(struct bide_future *f);
 
 static void await_leaf(struct bide_future *f, const char *site)
 {
@@ -126,9 +184,11 @@ static void await_leaf(struct bide_future *f, const char *site)
         return;
     }
     fiber->leaf = f;
-    while (f->state == BIDE_RUNNING)
+    while (f->state == BIDE_RUNNING && f->type->leaf)
         bide__park(fiber);
     fiber->leaf = NULL;
+    if (f->state == BIDE_RUNNING)
+        await_function(f);
 }
 
 /* ---- functions ---- */
@@ -139,6 +199,8 @@ static void await_function(struct bide_future *f)
     f->parent = up;
     f->state = BIDE_RUNNING;
     bide__self.current = f;
+    if (f->flags & WHY)
+        bide__begun_cancelled(bide__self.fiber);
     f->type->run(f);
     bide__self.current = up;
     f->state = BIDE_DONE;

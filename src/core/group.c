@@ -90,6 +90,8 @@ void bide__run_here(struct bide__fiber *fiber, struct bide_future *f)
     f->parent = up;
     f->fiber = fiber;
     bide__self.current = f;
+    if (BIDE__UNLIKELY(f->flags & WHY))
+        bide__begun_cancelled(fiber);
     f->type->run(f);
     bide__self.current = up;
     f->state = BIDE_DONE;

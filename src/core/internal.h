@@ -180,6 +180,7 @@ void bide__fail(struct bide_future *f, int error); /* it ended without having be
 void bide__write_errno(struct bide_future *f, int error);
 bool bide__check_cold(const struct bide_future *f, const char *verb, const char *site);
 void bide__begin_leaf(struct bide_future *f, struct bide__fiber *fiber);
+void bide__begun_cancelled(struct bide__fiber *fiber);
 int bide__value_error(const struct bide_future *f);
 
 /* ---- group.c ---- */
