@@ -11,7 +11,17 @@ void bench_join2(void);
 /* core_sleep.c: what costs memory */
 void bench_sleep_fiber_1m(void);
 void bench_sleep_leaf_1m(void);
+void bench_then_1m(void);
 void bench_requests_10k(void);
+
+/* core_timers.c */
+void bench_timers_1m(void);
+
+/* core_parallel.c: several workers */
+void bench_parallel_speedup(void);
+void bench_spawn_parallel(void);
+void bench_steal_latency(void);
+void bench_idle_cpu(void);
 
 /* core_echo.c */
 void bench_echo(void);

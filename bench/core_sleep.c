@@ -182,6 +182,66 @@ void bench_sleep_leaf_1m(void)
         &(struct figure){.name = "sleep_leaf_1m_time", .value = found->seconds, .unit = "s"});
 }
 
+/* ---- then_1m ------------------------------------------------------------------------------- */
+
+static long sum;
+
+static int add(int slept, long number, void *unused)
+{
+    (void)unused;
+    sum += number;
+    return slept;
+}
+BIDE_ASYNC(int, add, int, long, void *)
+
+BIDE_THEN(sleep_then_add, bide_sleep, add, long, void *)
+
+static int join_thens(struct sleep_then_add_future *thens, size_t n)
+{
+    return bide_join_all(thens, n);
+}
+BIDE_ASYNC(int, join_thens, struct sleep_then_add_future *, size_t)
+
+static int sleep_in_thens(struct found *found)
+{
+    double before = memory_used(), begin = bench_clock();
+    size_t n = (size_t)sleepers();
+    struct sleep_then_add_future *thens = malloc(n * sizeof(*thens));
+
+    if (!thens)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        thens[i] = bide_async(sleep_then_add, bide_async(bide_sleep, LONG_SLEEP), (long)i, NULL);
+    int error =
+        bide_race(bide_async(join_thens, thens, n), bide_async(look_at_leaves, found, &before));
+    found->seconds = (bench_clock() - begin) / 1e9;
+    free(thens);
+    return error == 1 ? 0 : -EIO;
+}
+BIDE_ASYNC(int, sleep_in_thens, struct found *)
+
+static int run_thens(void *found)
+{
+    return bide_run(bide_async(sleep_in_thens, (struct found *)found)) < 0;
+}
+
+void bench_then_1m(void)
+{
+    struct found *found = bench_shared(sizeof(*found));
+    double bare = sizeof(struct sleep_then_add_future);
+
+    bench_progress("then_1m: %ld leaves", sleepers());
+    if (bench_in_child(run_thens, found, BENCH_ANY_CORE, 120) < 0)
+        return;
+    bench_figure(&(struct figure){.name = "then_1m",
+                                  .value = found->bytes,
+                                  .unit = "B",
+                                  .ratio_to = "the struct alone",
+                                  .ratio = found->bytes / bare,
+                                  .most = 320});
+    bench_figure(&(struct figure){.name = "then_1m_time", .value = found->seconds, .unit = "s"});
+}
+
 /* ---- requests_10k -------------------------------------------------------------------------- */
 
 struct user {
