@@ -1,5 +1,5 @@
 /*
- * core_timers.c - a million timers: setting, clearing and firing them, as sleeping leaf futures with
+ * core_timers.c - a million timers: set, cleared and fired, as sleeping leaf futures with
  * deadlines in random order; beside a list, which orders nothing.
  */
 #include "bench.h"

@@ -279,18 +279,21 @@ static void refill(struct bide__worker *w)
         bide__wake_one(w->team);
 }
 
-/* One of our own, so that the others find some left. */
+/* One of our own, so that the others find some left. False: there is none, not in the overflow. */
 bool bide__take_own(struct bide__worker *w)
 {
     void *entry;
     if (!w->ring)
         return false;
-    if (!bide__list_empty(&w->overflow))
-        refill(w);
-    if (!bide__ring_take(w->ring, &entry, 1))
-        return false;
-    bide__parallel_begin(w, entry);
-    return true;
+    do {
+        if (!bide__list_empty(&w->overflow))
+            refill(w);
+        if (bide__ring_take(w->ring, &entry, 1)) {
+            bide__parallel_begin(w, entry);
+            return true;
+        }
+    } while (!bide__list_empty(&w->overflow)); /* the others were quicker */
+    return false;
 }
 
 static bool steal(struct bide__worker *w)

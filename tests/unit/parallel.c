@@ -253,6 +253,24 @@ TEST(no_wake_is_lost)
     CHECK_EQ(sum, 3000);
 }
 
+/* More at once than a ring holds, and shorter than a steal. */
+static int many_short(int *sum)
+{
+    for (int round = 0; round < (test_small() ? 30 : 1000); round++)
+        scope(s)
+            for (int i = 0; i < 1000; i++)
+                spawn_parallel(&s, async(values, sum));
+    return 0;
+}
+ASYNC(int, many_short, int *)
+
+TEST(none_stays_behind_in_the_overflow)
+{
+    int sum = 0;
+    CHECK_EQ(bide_run_with(&three, async(many_short, &sum)), 0);
+    CHECK_EQ(sum, test_small() ? 30000 : 1000000);
+}
+
 typedef BIDE_PROMISE(int) answer;
 
 static int resolve_there(answer *p)
