@@ -106,6 +106,11 @@ struct bide__worker {
     } *outbox;                 /* a team member each: posts for it, sent in the next poll */
     bool outboxes_used;
     bool dozes;                /* it has just had parallel work, or a message */
+    bool sleeps;               /* it is counted among the team's sleepers */
+    unsigned stolen;           /* children of the last theft, until it has been judged */
+    bide_time stole_at;
+    bide_time shuns_until;     /* it does not steal; 0: it does */
+    bide_time shun_span;       /* the last one; 0: its last theft was worth it */
     bool stopping;             /* the team closes */
     struct bide__post stop;
     struct bide_config config;
@@ -247,7 +252,7 @@ void bide__team_close(struct bide__worker *first);
 struct bide__worker *bide__least_placed(struct bide__worker *w);
 bool bide__take_own(struct bide__worker *w);
 bool bide__find_work(struct bide__worker *w);
-bool bide__may_sleep(struct bide__worker *w);
+bide_time bide__may_sleep(struct bide__worker *w);
 void bide__slept(struct bide__worker *w);
 void bide__wake_one(struct bide__team *team);
 void bide__post_later(struct bide__worker *from, struct bide__worker *to, struct bide__post *post);

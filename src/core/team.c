@@ -20,6 +20,13 @@
 enum { WORKERS_MAX = 1024, STEAL = 32, CANDIDATES = 8 };
 #define DOZE (20 * BIDE_US)
 
+/* What a theft costs both sides, and each stolen child: about what it takes to move so many lines
+ * from cache to cache. Children that are shorter are left to the worker that has them. */
+#define THEFT_COST (2 * BIDE_US)
+#define STOLEN_COST (BIDE_US / 2)
+#define SHUN_FIRST (50 * BIDE_US)
+#define SHUN_MOST (200 * BIDE_US)
+
 struct bide__team {
     unsigned count;                 /* workers that there may be */
     unsigned threads;               /* made, and not joined: the first worker's alone */
@@ -296,16 +303,39 @@ bool bide__take_own(struct bide__worker *w)
     return false;
 }
 
+/* The last theft has been worked off: was it worth its cost? If not, none for a while. */
+static void judge_theft(struct bide__worker *w, bide_time now)
+{
+    bool worth = now - w->stole_at > THEFT_COST + w->stolen * STOLEN_COST;
+    w->stolen = 0;
+    w->shun_span = worth ? 0 : !w->shun_span ? SHUN_FIRST
+                             : w->shun_span < SHUN_MOST ? 2 * w->shun_span : SHUN_MOST;
+    w->shuns_until = worth ? 0 : now + w->shun_span;
+}
+
+static bool shuns(struct bide__worker *w, bide_time now)
+{
+    if (w->stolen)
+        judge_theft(w, now);
+    return now < w->shuns_until;
+}
+
 static bool steal(struct bide__worker *w)
 {
     struct bide__team *team = w->team;
     void *entries[STEAL];
+    bide_time now = bide__clock();
+    if (shuns(w, now))
+        return false;
+    w->shuns_until = 0;
     for (unsigned i = 1; i < team->count; i++) {
         struct bide__worker *victim = member(team, (w->index + i) % team->count);
         size_t n = victim ? bide__ring_take(victim->ring, entries, STEAL) : 0;
         if (n == 0)
             continue;
         bide__count(&w->stats.steals, 1);
+        w->stole_at = now;
+        w->stolen = (unsigned)n;
         adopt(w, entries, n);
         return true;
     }
@@ -347,7 +377,7 @@ bool bide__find_work(struct bide__worker *w)
         w->dozes = true;
         return true;
     }
-    if (!w->dozes)
+    if (!w->dozes || w->shuns_until)
         return false;
     w->dozes = false;
     bide_time end = bide__clock() + DOZE;
@@ -367,18 +397,23 @@ bool bide__find_work(struct bide__worker *w)
 
 /* ---- sleeping and waking ---- */
 
-/* False: there is work after all. */
-bool bide__may_sleep(struct bide__worker *w)
+/* Until when, at the most; 0: not at all, there is work. One that shuns work need not be woken for
+ * it, and looks again by itself. */
+bide_time bide__may_sleep(struct bide__worker *w)
 {
     struct bide__team *team = w->team;
+    w->sleeps = !w->shuns_until;
+    if (!w->sleeps)
+        return w->shuns_until;
     __atomic_add_fetch(&team->sleepers, 1, __ATOMIC_SEQ_CST);
-    return !any_work(team);
+    return any_work(team) ? 0 : BIDE_FOREVER;
 }
 
 /* Whoever was woken to look for work looks, whatever else has become ready meanwhile. */
 void bide__slept(struct bide__worker *w)
 {
-    __atomic_sub_fetch(&w->team->sleepers, 1, __ATOMIC_RELAXED);
+    if (w->sleeps)
+        __atomic_sub_fetch(&w->team->sleepers, 1, __ATOMIC_RELAXED);
     if (__atomic_load_n(&w->team->searching, __ATOMIC_RELAXED))
         look(w);
 }

@@ -82,8 +82,11 @@ static void wait_in_reactor(struct bide__worker *w)
     if (w->team)
         bide__post_flush(w);
     __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
-    if (w->team && !bide__may_sleep(w))
-        until = 0;
+    if (w->team) {
+        bide_time sleeps_until = bide__may_sleep(w);
+        if (sleeps_until < until)
+            until = sleeps_until;
+    }
     if (__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST))
         until = 0;
     w->reactor->ops->turn(w->reactor, until);
