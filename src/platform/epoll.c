@@ -117,10 +117,11 @@ static void reset_entry(struct epoll_reactor *r, int fd, bool trusted)
  * them); other files, which other processes may share, are left as they are. */
 static void examine(struct entry *entry, int fd)
 {
-    int protocol = 0;
+    int protocol = 0, saved = errno; /* the caller's affair */
     socklen_t size = sizeof(protocol);
     int flags = fcntl(fd, F_GETFL);
     bool is_socket = getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0;
+    errno = saved;
     entry->tcp = is_socket && protocol == IPPROTO_TCP;
     entry->blocking = 0;
     if (flags < 0 || flags & O_NONBLOCK)
@@ -138,11 +139,14 @@ static int register_fd(struct epoll_reactor *r, struct entry *entry, int fd)
                                  .data.fd = fd };
     if (bide__faulted())
         return -ENOMEM;
+    int saved = errno;
     int failed = epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event);
     if (failed && errno == EEXIST)
         failed = epoll_ctl(r->epoll_fd, EPOLL_CTL_MOD, fd, &event);
-    if (failed)
-        return -errno;
+    int error = failed ? -errno : 0;
+    errno = saved;
+    if (error < 0)
+        return error;
     entry->registered = 1;
     entry->hung_up = 0;
     return 0;

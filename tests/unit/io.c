@@ -228,12 +228,21 @@ FIBER_TEST(errors)
 
 FIBER_TEST(errno_is_left_alone)
 {
+    int ends[2];
     char c;
+    make_pipe(ends, false);
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     errno = 77;
+    bide_write(ends[1], "x", 1);
+    bide_read(ends[0], &c, 1);
+    bide_read(file, &c, 1);
+    bide_poll(file, POLLIN);
     bide_read(-1, &c, 1);
     bide_open("/no such file", O_RDONLY, 0);
     bide_socket(12345, SOCK_STREAM, 0);
     CHECK_EQ(errno, 77);
+    bide_close(file);
+    close_both(ends);
 }
 
 FIBER_TEST(nothing_of_nothing)
