@@ -32,6 +32,7 @@ HEADERS = {
     "base.h": "base",
     "bide.h": "libbide",
     "event.h": "sync",
+    "file_watch.h": "io",
     "future.h": "base",
     "http.h": "http",
     "io.h": "base",

@@ -4,6 +4,7 @@
 
 #include <bide/base.h>
 #include <bide/event.h>
+#include <bide/file_watch.h>
 #include <bide/future.h>
 #include <bide/io.h>
 #include <bide/join.h>

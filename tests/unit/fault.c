@@ -5,6 +5,7 @@
 #include "fiber.h"
 
 #include <arpa/inet.h>
+#include <bide/file_watch.h>
 #include <bide/net.h>
 #include <netinet/in.h>
 
@@ -228,6 +229,28 @@ static void promises(struct tally *t)
     bide_signal_release(SIGUSR2);
 }
 
+static void file_watches(struct tally *t)
+{
+    char dir[64], path[80];
+    snprintf(dir, sizeof(dir), "/tmp/bide-fault-%d-XXXXXX", getpid());
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof(path), "%s/a", dir);
+    struct bide_file_watch w;
+    struct bide_file_event event;
+    int error = bide_file_watch_init(&w);
+    note(t, error);
+    if (!error) {
+        int id = bide_file_watch_add(&w, dir, IN_CREATE);
+        note(t, id);
+        close(open(path, O_CREAT | O_WRONLY, 0600));
+        if (id > 0)
+            note(t, bide_file_watch_next(&w, &event));
+        bide_file_watch_release(&w);
+        unlink(path);
+    }
+    CHECK_EQ(rmdir(dir), 0);
+}
+
 static int everything(struct tally *t)
 {
     scopes(t);
@@ -237,6 +260,7 @@ static int everything(struct tally *t)
     files(t);
     pipes(t);
     promises(t);
+    file_watches(t);
     check_quiet();
     return 1;
 }

@@ -8,6 +8,7 @@
 #include "fiber.h"
 
 #include <arpa/inet.h>
+#include <bide/file_watch.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 
@@ -27,6 +28,8 @@ struct ctx {
     int calls;
     int_promise *promise, own_promise;
     int resolved;
+    struct bide_file_watch watch;
+    struct bide_file_event event;
 };
 
 struct operation {
@@ -547,6 +550,41 @@ LEAF(sleep_until, bide_sleep_until, bide_now() + HOUR_S * BIDE_S)
 LEAF(offload_call, bide_offload_call, called, c)
 LEAF(signal, bide_signal, SIGUSR1)
 
+/* ---- what happens to files ---- */
+
+static void open_watch(struct ctx *c)
+{
+    snprintf(c->path, sizeof(c->path), "/tmp/bide-test-%d-XXXXXX", getpid());
+    CHECK(mkdtemp(c->path) != NULL);
+    snprintf(c->other, sizeof(c->other), "%.*s/a", 50, c->path);
+    CHECK_EQ(bide_file_watch_init(&c->watch), 0);
+    CHECK(bide_file_watch_add(&c->watch, c->path, IN_CREATE) > 0);
+}
+
+static void create_other(struct ctx *c)
+{
+    close(open(c->other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+static void check_seen(struct ctx *c, long result)
+{
+    if (cancelled(result)) {
+        bide_shield()
+            result = bide_file_watch_next(&c->watch, &c->event);
+    }
+    CHECK_EQ(result, 0);
+    CHECK_STR(c->event.name, "a");
+}
+
+static void close_watch(struct ctx *c)
+{
+    bide_file_watch_release(&c->watch);
+    unlink(c->other);
+    CHECK_EQ(rmdir(c->path), 0);
+}
+
+LEAF(file_watch_next, bide_file_watch_next, &c->watch, &c->event)
+
 #define BOTH(name, open, ready, check, close) \
     { #name, open, name##_plain, name##_make, ready, check, close }
 #define PLAIN(name, open, ready, check, close) \
@@ -588,6 +626,7 @@ static const struct operation operations[] = {
     BOTH(offload_call, open_nothing, NULL, check_called, open_nothing),
     BOTH(promise, open_promise, resolve, check_resolved, open_nothing),
     BOTH(signal, open_signal, raise_it, check_raised, release),
+    BOTH(file_watch_next, open_watch, create_other, check_seen, close_watch),
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };
 
