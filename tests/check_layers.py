@@ -42,6 +42,7 @@ HEADERS = {
     "mutex.h": "sync",
     "net.h": "net",
     "offload.h": "core",
+    "process.h": "io",
     "promise.h": "core",
     "runtime.h": "core",
     "scope.h": "core",

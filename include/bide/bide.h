@@ -11,6 +11,7 @@
 #include <bide/leaf.h>
 #include <bide/mutex.h>
 #include <bide/offload.h>
+#include <bide/process.h>
 #include <bide/promise.h>
 #include <bide/runtime.h>
 #include <bide/scope.h>

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <bide/file_watch.h>
 #include <bide/net.h>
+#include <bide/process.h>
 #include <netinet/in.h>
 
 static atomic_int countdown; /* to the acquisition that fails; below 0: it has failed */
@@ -229,6 +230,27 @@ static void promises(struct tally *t)
     bide_signal_release(SIGUSR2);
 }
 
+static void processes(struct tally *t)
+{
+    struct bide_process_output out = { 0 };
+    struct bide_process_options cat = { .argv = BIDE_STRINGS("cat"),
+                                        .env_add = BIDE_STRINGS("BIDE_TEST=1"),
+                                        .err = BIDE_STDIO_FD(STDERR_FILENO) };
+    int status = bide_process_run(&cat, "hello", 5, &out, NULL);
+    note(t, status);
+    CHECK(status <= 0);
+    if (!status)
+        CHECK_STR(out.data, "hello");
+    free(out.data);
+    struct bide_process_options sleeping = { .argv = BIDE_STRINGS("sleep", "3600") };
+    BIDE_PROCESS(p, &sleeping) {
+        note(t, p.status);
+        if (p.pid)
+            CHECK_EQ(bide_within(BIDE_US, bide_async(bide_process_wait, &p)), -ETIMEDOUT);
+    }
+    CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+}
+
 static void file_watches(struct tally *t)
 {
     char dir[64], path[80];
@@ -260,6 +282,7 @@ static int everything(struct tally *t)
     files(t);
     pipes(t);
     promises(t);
+    processes(t);
     file_watches(t);
     check_quiet();
     return 1;

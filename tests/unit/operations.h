@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <bide/file_watch.h>
+#include <bide/process.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 
@@ -28,6 +29,7 @@ struct ctx {
     int calls;
     int_promise *promise, own_promise;
     int resolved;
+    struct bide_process process;
     struct bide_file_watch watch;
     struct bide_file_event event;
 };
@@ -550,7 +552,33 @@ LEAF(sleep_until, bide_sleep_until, bide_now() + HOUR_S * BIDE_S)
 LEAF(offload_call, bide_offload_call, called, c)
 LEAF(signal, bide_signal, SIGUSR1)
 
-/* ---- what happens to files ---- */
+/* ---- processes, and what happens to files ---- */
+
+static void open_process(struct ctx *c)
+{
+    struct bide_process_options cat = { .argv = BIDE_STRINGS("cat"), .in = BIDE_STDIO_PIPE };
+    CHECK_EQ(bide_process_start(&c->process, &cat), 0);
+}
+
+static void end_input(struct ctx *c)
+{
+    close(c->process.in);
+    c->process.in = -1;
+}
+
+static void check_waited(struct ctx *c, long result)
+{
+    if (cancelled(result)) {
+        bide_shield()
+            result = bide_process_wait(&c->process);
+    }
+    CHECK_EQ(result, 0);
+}
+
+static void close_process(struct ctx *c)
+{
+    bide_process_release(&c->process);
+}
 
 static void open_watch(struct ctx *c)
 {
@@ -583,6 +611,7 @@ static void close_watch(struct ctx *c)
     CHECK_EQ(rmdir(c->path), 0);
 }
 
+LEAF(process_wait, bide_process_wait, &c->process)
 LEAF(file_watch_next, bide_file_watch_next, &c->watch, &c->event)
 
 #define BOTH(name, open, ready, check, close) \
@@ -626,6 +655,7 @@ static const struct operation operations[] = {
     BOTH(offload_call, open_nothing, NULL, check_called, open_nothing),
     BOTH(promise, open_promise, resolve, check_resolved, open_nothing),
     BOTH(signal, open_signal, raise_it, check_raised, release),
+    BOTH(process_wait, open_process, end_input, check_waited, close_process),
     BOTH(file_watch_next, open_watch, create_other, check_seen, close_watch),
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };
