@@ -46,6 +46,7 @@ HEADERS = {
     "promise.h": "core",
     "runtime.h": "core",
     "scope.h": "core",
+    "semaphore.h": "sync",
     "signal.h": "core",
     "sqlite.h": "db",
     "then.h": "core",

@@ -15,6 +15,7 @@
 #include <bide/promise.h>
 #include <bide/runtime.h>
 #include <bide/scope.h>
+#include <bide/semaphore.h>
 #include <bide/signal.h>
 #include <bide/then.h>
 #include <bide/time.h>
