@@ -11,7 +11,10 @@
 
 #include <bide/wait.h>
 
-/* Lives where you put it, at one address, and owns nothing. All zeros is not set. */
+/*
+ * Lives where you put it, at one address, and owns nothing. All zeros is not set. Who has waited
+ * for the only set that will come may free it.
+ */
 struct bide_event {
     struct bide__lock lock;
     int set; /* atomic */
@@ -34,7 +37,7 @@ BIDE_API void bide_event_set(struct bide_event *event);
 /* bide_event_clear - from now on whoever waits, waits. Those that a set has woken go on. */
 BIDE_API void bide_event_clear(struct bide_event *event);
 
-/* Is it set? */
+/* Is it set? If it is, whoever sets it may still be at it: before the event goes, wait. */
 BIDE_API int bide_event_is_set(const struct bide_event *event);
 
 /* ---- internal: the future ------------------------------------------------------------------- */

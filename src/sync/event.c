@@ -1,3 +1,7 @@
+/*
+ * sync/event.c - a wait looks under the lock even when the event is set: it returns only when
+ * whoever has set it is through with it, so the event may go then.
+ */
 #include "sync/wait.h"
 
 #include <bide/event.h>
@@ -11,10 +15,8 @@ static enum bide_leaf_start wait_start(struct bide_future *f)
 {
     struct bide_event *event = event_of(f);
     ((struct bide_event_wait_future *)f)->value = 0;
-    if (bide_event_is_set(event))
-        return BIDE_LEAF_DONE;
     bide__lock(&event->lock);
-    bool set = bide_event_is_set(event);
+    bool set = event->set;
     if (!set)
         bide__queue_push(&event->queue, f);
     bide__unlock(&event->lock);
@@ -29,9 +31,17 @@ static void wait_cancel(struct bide_future *f)
 static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block };
 const struct bide_type bide_event_wait_type = BIDE_LEAF_TYPE(bide_event_wait, &wait_ops);
 
+static inline bool is_set(struct bide_event *event)
+{
+    bide__lock(&event->lock);
+    bool set = event->set;
+    bide__unlock(&event->lock);
+    return set;
+}
+
 int bide_event_wait(struct bide_event *event)
 {
-    if (bide__may_be_quick() && bide_event_is_set(event))
+    if (bide__may_be_quick() && is_set(event))
         return 0;
     return bide_await(bide_event_wait_async(event));
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 static const struct bide_config two = { .workers = 2 };
 
@@ -87,6 +88,42 @@ FIBER_TEST(with_a_plain_thread)
     bide_sleep(BIDE_MS);
     bide_event_set(&begin);
     CHECK_EQ(bide_event_wait(&end), 0);
+    pthread_join(id, NULL);
+}
+
+/* Whoever has waited may reuse the event's memory: who has set it does not touch it any more. */
+
+static struct bide_event *_Atomic next;
+
+static void *set_next(void *arg)
+{
+    (void)arg;
+    for (struct bide_event *event; (event = atomic_load(&next)) != (void *)&next;) {
+        if (!event)
+            continue;
+        atomic_store(&next, NULL);
+        bide_event_set(event);
+    }
+    return NULL;
+}
+
+static void wait_briefly(bool spin)
+{
+    struct bide_event event = { 0 };
+    atomic_store(&next, &event);
+    while (spin && !bide_event_is_set(&event))
+        bide_yield();
+    CHECK_EQ(bide_event_wait(&event), 0);
+    memset(&event, 0xff, sizeof(event));
+}
+
+FIBER_TEST(may_go_after_the_wait)
+{
+    pthread_t id;
+    CHECK_EQ(pthread_create(&id, NULL, set_next, NULL), 0);
+    for (int i = 0; i < 1000; i++)
+        wait_briefly(i % 2);
+    atomic_store(&next, (void *)&next);
     pthread_join(id, NULL);
 }
 
