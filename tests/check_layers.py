@@ -45,6 +45,7 @@ HEADERS = {
     "process.h": "io",
     "promise.h": "core",
     "runtime.h": "core",
+    "rwlock.h": "sync",
     "scope.h": "core",
     "semaphore.h": "sync",
     "signal.h": "core",

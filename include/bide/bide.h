@@ -14,6 +14,7 @@
 #include <bide/process.h>
 #include <bide/promise.h>
 #include <bide/runtime.h>
+#include <bide/rwlock.h>
 #include <bide/scope.h>
 #include <bide/semaphore.h>
 #include <bide/signal.h>

@@ -1,0 +1,144 @@
+/* sync/rwlock.c - readers and writers in one queue: whoever waits is let in by who leaves. */
+#include "sync/wait.h"
+
+#include <bide/rwlock.h>
+#include <errno.h>
+
+/* A future of either operation; they are alike. */
+_Static_assert(sizeof(struct bide_rwlock_read_future) == sizeof(struct bide_rwlock_write_future),
+               "what is cast to the one may be the other");
+
+static struct bide_rwlock_read_future *enter_of(struct bide_future *f)
+{
+    return (struct bide_rwlock_read_future *)f;
+}
+
+static bool writes(const struct bide_future *f)
+{
+    return f->type == &bide_rwlock_write_type;
+}
+
+/* ---- under the lock ---- */
+
+/* writer is NULL for a reader. */
+static inline bool enter(struct bide_rwlock *lock, const void *writer)
+{
+    if (lock->writer || (writer && lock->readers))
+        return false;
+    if (writer)
+        lock->writer = writer;
+    else
+        lock->readers++;
+    return true;
+}
+
+/* The same of somebody who comes. */
+static inline bool enter_if_first(struct bide_rwlock *lock, const void *writer)
+{
+    return bide__queue_empty(&lock->queue) && enter(lock, writer);
+}
+
+/* Somebody left, the inside or the queue: those who may enter now. */
+static void admit(struct bide_rwlock *lock, struct bide__list *taken)
+{
+    for (struct bide__wait_future *f; (f = bide__queue_first(&lock->queue));) {
+        if (!enter(lock, writes(&f->future) ? enter_of(&f->future)->args.owner : NULL))
+            break;
+        bide__queue_take_to(f, 0, taken);
+    }
+}
+
+/* ---- entering ---- */
+
+static const void *self(void)
+{
+    return bide__self.fiber ? (const void *)bide__self.fiber : &bide__self;
+}
+
+static enum bide_leaf_start enter_start(struct bide_future *future)
+{
+    struct bide_rwlock_read_future *f = enter_of(future);
+    struct bide_rwlock *lock = f->args.lock;
+    const void *owner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    f->args.owner = owner;
+    f->value = 0;
+    bide__lock(&lock->lock);
+    bool own = lock->writer == owner;
+    bool entered = enter_if_first(lock, writes(future) ? owner : NULL);
+    if (!entered && !own)
+        bide__queue_push(&lock->queue, future);
+    bide__unlock(&lock->lock);
+    if (own)
+        bide__panic("%s: %s: this task holds the lock", bide_current_name(), future->type->name);
+    return entered ? BIDE_LEAF_DONE : BIDE_LEAF_PENDING;
+}
+
+static void enter_cancel(struct bide_future *future)
+{
+    struct bide_rwlock *lock = enter_of(future)->args.lock;
+    struct bide__list taken;
+    bide__list_init(&taken);
+    bide__lock(&lock->lock);
+    bool left = bide__queue_leave(future);
+    if (left)
+        admit(lock, &taken);
+    bide__unlock(&lock->lock);
+    if (left)
+        bide_leaf_fail(future, bide_leaf_reason(future));
+    bide__waiters_wake(&taken);
+}
+
+static const struct bide_leaf_ops enter_ops = { enter_start, enter_cancel, bide__waiter_block };
+const struct bide_type bide_rwlock_read_type = BIDE_LEAF_TYPE(bide_rwlock_read, &enter_ops);
+const struct bide_type bide_rwlock_write_type = BIDE_LEAF_TYPE(bide_rwlock_write, &enter_ops);
+
+static inline bool try_enter(struct bide_rwlock *lock, const void *writer)
+{
+    bide__lock(&lock->lock);
+    bool entered = enter_if_first(lock, writer);
+    bide__unlock(&lock->lock);
+    return entered;
+}
+
+int bide_rwlock_read(struct bide_rwlock *lock)
+{
+    if (bide__may_be_quick() && try_enter(lock, NULL))
+        return 0;
+    return bide_await(bide_rwlock_read_async(lock));
+}
+
+int bide_rwlock_write(struct bide_rwlock *lock)
+{
+    if (bide__may_be_quick() && try_enter(lock, self()))
+        return 0;
+    return bide_await(bide_rwlock_write_async(lock));
+}
+
+int bide_rwlock_try_read(struct bide_rwlock *lock)
+{
+    return try_enter(lock, NULL) ? 0 : -EBUSY;
+}
+
+int bide_rwlock_try_write(struct bide_rwlock *lock)
+{
+    return try_enter(lock, self()) ? 0 : -EBUSY;
+}
+
+/* ---- leaving ---- */
+
+void bide_rwlock_unlock(struct bide_rwlock *lock)
+{
+    struct bide__list taken;
+    bide__list_init(&taken);
+    bide__lock(&lock->lock);
+    bool locked = lock->writer || lock->readers;
+    if (lock->writer)
+        lock->writer = NULL;
+    else if (locked)
+        lock->readers--;
+    admit(lock, &taken);
+    bide__unlock(&lock->lock);
+    if (!locked)
+        bide__panic("%s: bide_rwlock_unlock: the lock is not locked", bide_current_name());
+    bide__waiters_wake(&taken);
+}
