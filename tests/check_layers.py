@@ -31,6 +31,7 @@ RANK = {
 HEADERS = {
     "base.h": "base",
     "bide.h": "libbide",
+    "condition.h": "sync",
     "event.h": "sync",
     "file_watch.h": "io",
     "future.h": "base",

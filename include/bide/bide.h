@@ -3,6 +3,7 @@
 #define BIDE_BIDE_H
 
 #include <bide/base.h>
+#include <bide/condition.h>
 #include <bide/event.h>
 #include <bide/file_watch.h>
 #include <bide/future.h>

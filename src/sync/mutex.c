@@ -50,6 +50,18 @@ static inline bool try_lock(struct bide_mutex *mutex)
     return taken;
 }
 
+void bide__mutex_lock_next(struct bide__wait_future *f)
+{
+    struct bide_mutex *mutex = lock_of(&f->future)->args.mutex;
+    bide__lock(&mutex->lock);
+    bool taken = take(mutex, lock_of(&f->future)->args.owner);
+    if (!taken)
+        bide__queue_move(&mutex->queue, &f->waiter);
+    bide__unlock(&mutex->lock);
+    if (taken)
+        bide__waiter_wake(f);
+}
+
 int bide_mutex_lock(struct bide_mutex *mutex)
 {
     if (bide__may_be_quick() && try_lock(mutex))
@@ -68,7 +80,7 @@ void bide_mutex_unlock(struct bide_mutex *mutex)
     bool locked = mutex->owner != NULL;
     struct bide__wait_future *next = bide__queue_first(&mutex->queue);
     if (next)
-        bide__queue_take(next, 0);
+        bide__queue_take(next, next->value); /* 0, or what a wait for a condition ends with */
     mutex->owner = next ? lock_of(&next->future)->args.owner : NULL;
     bide__unlock(&mutex->lock);
     if (!locked)

@@ -32,15 +32,21 @@ static inline bool bide__queue_empty(const struct bide__queue *queue)
 
 /* ---- under the object's lock ---- */
 
+/* A waiter that has left another queue and goes on waiting in this one. */
+static inline void bide__queue_move(struct bide__queue *queue, struct bide__waiter *waiter)
+{
+    if (!queue->waiting.next)
+        bide__list_init(&queue->waiting);
+    bide__list_push(&queue->waiting, &waiter->link);
+}
+
 /* f, which is being started, will wait. */
 static inline void bide__queue_push(struct bide__queue *queue, struct bide_future *f)
 {
     struct bide__waiter *waiter = &((struct bide__wait_future *)f)->waiter;
     waiter->worker = bide__worker();
     waiter->state = WAITER_QUEUED;
-    if (!queue->waiting.next)
-        bide__list_init(&queue->waiting);
-    bide__list_push(&queue->waiting, &waiter->link);
+    bide__queue_move(queue, waiter);
 }
 
 /* The first, or NULL. It stays where it is. */
@@ -99,5 +105,11 @@ static inline bool bide__may_be_quick(void)
     struct bide__fiber *fiber = bide__self.fiber;
     return BIDE__LIKELY(fiber && !fiber->cancelled) && --fiber->worker->budget >= 0;
 }
+
+/* ---- mutex.c, for condition.c ---- */
+
+/* f, whose waiting for a condition is over, goes on as a bide_mutex_lock that ends with f's value.
+ * It may be gone when this returns. */
+void bide__mutex_lock_next(struct bide__wait_future *f);
 
 #endif
