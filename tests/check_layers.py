@@ -29,6 +29,7 @@ RANK = {
 # structs, which is the language that a reactor and the core speak with each other; those of libbide
 # gather all of that library.
 HEADERS = {
+    "barrier.h": "sync",
     "base.h": "base",
     "bide.h": "libbide",
     "condition.h": "sync",

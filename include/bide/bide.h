@@ -2,6 +2,7 @@
 #ifndef BIDE_BIDE_H
 #define BIDE_BIDE_H
 
+#include <bide/barrier.h>
 #include <bide/base.h>
 #include <bide/condition.h>
 #include <bide/event.h>
