@@ -45,6 +45,7 @@ HEADERS = {
     "net.h": "net",
     "offload.h": "core",
     "process.h": "io",
+    "once.h": "sync",
     "promise.h": "core",
     "runtime.h": "core",
     "rwlock.h": "sync",

@@ -14,6 +14,7 @@
 #include <bide/mutex.h>
 #include <bide/offload.h>
 #include <bide/process.h>
+#include <bide/once.h>
 #include <bide/promise.h>
 #include <bide/runtime.h>
 #include <bide/rwlock.h>
