@@ -56,6 +56,7 @@ HEADERS = {
     "then.h": "core",
     "time.h": "core",
     "wait.h": "sync",
+    "waitgroup.h": "sync",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

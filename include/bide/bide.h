@@ -23,5 +23,6 @@
 #include <bide/signal.h>
 #include <bide/then.h>
 #include <bide/time.h>
+#include <bide/waitgroup.h>
 
 #endif
