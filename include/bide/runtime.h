@@ -23,7 +23,8 @@ struct bide_config {
     enum bide_reactor reactor;
     size_t stack_size;         /* usable bytes of a fiber's stack; 0: 256 KiB. Rounded up to pages;
                                   at least 16 KiB. Only what is touched takes memory. */
-    unsigned offload_threads;  /* the most threads that bide_offload may use; 0: 16 */
+    unsigned offload_threads;  /* the most threads of the blocking pool; 0: 16. A quarter of them is
+                                  for brief work, the rest for long work; at least one each. */
     unsigned no_overflow_report : 1; /* leave SIGSEGV alone. By default, when the program has not
                                   set a handler of its own, a stack overflow prints the fiber's
                                   name, its spawn site and its stack's size, and aborts. */

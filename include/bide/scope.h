@@ -123,7 +123,8 @@ BIDE_API void bide_scope_cancel(struct bide_scope *scope);
  */
 #define bide_cancel(f) bide__cancel(&(f)->future)
 
-/* -ECANCELED or -ETIMEDOUT when the caller is cancelled (and not shielded), else 0. */
+/* -ECANCELED or -ETIMEDOUT when the caller is cancelled (and not shielded), else 0. In what runs on
+ * the blocking pool: when who offloaded it was cancelled meanwhile. */
 BIDE_API int bide_cancelled(void);
 
 /*

@@ -160,7 +160,8 @@ void bide__cancel(struct bide_future *f)
 
 int bide_cancelled(void)
 {
-    return bide__self.fiber ? bide__why(bide__self.fiber->cancelled) : 0;
+    struct bide__fiber *fiber = bide__self.fiber;
+    return fiber ? bide__why(fiber->cancelled) : bide__offload_cancelled();
 }
 
 /* ---- shields ---- */

@@ -49,7 +49,7 @@ int bide_runtime_open(const struct bide_config *config, struct bide_runtime **re
     struct bide_runtime *rt = bide__alloc_zero(sizeof(*rt));
     if (!rt)
         return -ENOMEM;
-    int error = bide__worker_new(&epoll, &rt->worker);
+    int error = bide__worker_new(&epoll, NULL, &rt->worker);
     if (!error) {
         error = rt->worker->reactor->ops->pollable(rt->worker->reactor, 1);
         if (error < 0)

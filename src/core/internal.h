@@ -93,11 +93,12 @@ struct bide__worker {
     struct bide__wheel wheel;
     struct bide__stacks stacks;
     struct bide__slab slab;
-    struct bide__pool *pool;   /* NULL until something is offloaded */
+    struct bide__pool *pool;   /* the runtime's; the first worker frees it */
     struct bide__list signals; /* bide_signal futures */
     int signal_slot;           /* in the table of runtimes that signals wake; -1: none */
     struct bide__team *team;   /* NULL while there is no other worker */
     bool alone;                /* and there will be none */
+    bool first;                /* bide_run's: the runtime ends with it */
     unsigned index;            /* in the team */
     struct bide__ring *ring;   /* what others may take; any thread. NULL without a team */
     struct bide__list overflow; /* bide_future.ready: what found no room in the ring */
@@ -150,7 +151,9 @@ void bide__post_from(struct bide__worker *from, struct bide__worker *w, struct b
 void bide__post_chain(struct bide__worker *w, struct bide__post *newest, struct bide__post *oldest);
 void bide__poll(struct bide__worker *w, bool wait);
 void bide__idle(struct bide__worker *w); /* nothing is ready: find something, or wait for it */
-int bide__worker_new(const struct bide_config *config, struct bide__worker **ret_worker);
+/* The first worker of a runtime, or with @pool, which it borrows, another one. 0 or -errno. */
+int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
+                     struct bide__worker **ret_worker);
 void bide__worker_free(struct bide__worker *w);
 
 /* ---- fiber.c ---- */
@@ -279,11 +282,26 @@ bide_time bide__wheel_next(struct bide__wheel *wheel);
 /* ---- promise.c ---- */
 bool bide__promise_abandon(struct bide_future *f);
 
+/* ---- pool.c ---- */
+enum bide__lane { BIDE__LANE_LONG, BIDE__LANE_SHORT };
+struct bide__pool *bide__pool_new(const struct bide_config *config); /* NULL: no memory */
+void bide__pool_free(struct bide__pool *pool); /* waits for its threads; nothing is in its queues */
+unsigned bide__pool_threads(struct bide__pool *pool);
+
+/* job->work is to be called on a thread of the pool, and then job->post delivered on w. 0, or
+ * -EAGAIN when there is no thread that could do it. */
+int bide__pool_submit(struct bide__worker *w, struct bide__job *job, enum bide__lane which);
+
+/* Take back a job that no thread has begun: true, and it never will. */
+bool bide__pool_withdraw(struct bide__job *job);
+
+/* Have hook->work called on another thread, unless job, which has begun, is over. job->work then
+ * ends with bide__pool_over: when it returns, hook is over or never begins. */
+void bide__pool_interrupt(struct bide__job *job, struct bide__job *hook);
+void bide__pool_over(struct bide__job *job, struct bide__job *hook);
+
 /* ---- offload.c ---- */
-int bide__pool_submit(struct bide__worker *w, struct bide__job *job);
-bool bide__pool_withdraw(struct bide__worker *w, struct bide__job *job);
-void bide__pool_free(struct bide__worker *w);
-unsigned bide__pool_threads(struct bide__worker *w);
+int bide__offload_cancelled(void); /* as bide_cancelled, on a thread of the pool */
 
 /* ---- signal.c ---- */
 void bide__signals_deliver(struct bide__worker *w);

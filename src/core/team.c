@@ -33,6 +33,7 @@ struct bide__team {
     struct bide__worker **workers;  /* atomic each: NULL until it runs */
     pthread_t *ids;
     struct bide_config config;
+    struct bide__pool *pool;        /* the first worker's */
     pthread_mutex_t lock;
     pthread_cond_t changed;         /* stopped or released */
     bool closing;                   /* under lock: workers are told to stop, and none begins */
@@ -100,7 +101,7 @@ struct start {
 static struct bide__worker *join_team(struct bide__team *team, unsigned index)
 {
     struct bide__worker *w;
-    if (bide__worker_new(&team->config, &w) < 0)
+    if (bide__worker_new(&team->config, team->pool, &w) < 0)
         return NULL;
     w->ring = bide__alloc_zero(sizeof(*w->ring));
     w->outbox = bide__alloc_zero(team->count * sizeof(*w->outbox));
@@ -203,6 +204,7 @@ struct bide__team *bide__team_of(struct bide__worker *w)
     pthread_cond_init(&team->changed, NULL);
     team->count = count;
     team->config = w->config;
+    team->pool = w->pool;
     team->workers = bide__alloc_zero(count * sizeof(*team->workers));
     team->ids = bide__alloc_zero(count * sizeof(*team->ids));
     w->ring = bide__alloc_zero(sizeof(*w->ring));

@@ -187,7 +187,8 @@ static void unblock_sigpipe(struct bide__worker *w)
 void bide__worker_free(struct bide__worker *w)
 {
     bide__signals_leave(w);
-    bide__pool_free(w);
+    if (w->first && w->pool)
+        bide__pool_free(w->pool);
     while (__atomic_load_n(&w->posting, __ATOMIC_ACQUIRE))
         sched_yield();
     if (w->reactor) {
@@ -202,7 +203,8 @@ void bide__worker_free(struct bide__worker *w)
     bide__free(w);
 }
 
-int bide__worker_new(const struct bide_config *config, struct bide__worker **ret_worker)
+int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
+                     struct bide__worker **ret_worker)
 {
     struct bide__worker *w = bide__alloc_zero(sizeof(*w));
     if (!w)
@@ -219,7 +221,9 @@ int bide__worker_new(const struct bide_config *config, struct bide__worker **ret
     bide__fiber_init(&w->root, w);
     bide__hooks_init(&w->root.hooks, NULL, 0);
     size_t stack_size = w->config.stack_size ? w->config.stack_size : 256 * 1024;
-    int error = bide__stacks_init(&w->stacks, stack_size);
+    w->first = !pool;
+    w->pool = pool ? pool : bide__pool_new(&w->config);
+    int error = w->pool ? bide__stacks_init(&w->stacks, stack_size) : -ENOMEM;
     if (!error)
         error = make_reactor(w);
     if (error < 0) {
@@ -260,7 +264,7 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
     if (!bide__check_cold(f, "run", site))
         return;
     struct bide__worker *w;
-    int error = bide__worker_new(config, &w);
+    int error = bide__worker_new(config, NULL, &w);
     if (error < 0) {
         bide__fail(f, error);
         return;
@@ -290,7 +294,6 @@ static void add_stats(struct bide__worker *w, void *to)
     sum->fibers += bide__counted(&w->fibers) - bide__counted(&w->idle_count);
     sum->fibers_idle += bide__counted(&w->idle_count);
     sum->stack_bytes += bide__counted(&w->stacks.mapped);
-    sum->offload_threads += bide__pool_threads(w);
     sum->workers++;
 }
 
@@ -301,5 +304,6 @@ int bide_get_stats(struct bide_stats *ret_stats)
         return -ENOTCONN;
     *ret_stats = (struct bide_stats){ .reactor = w->stats.reactor };
     bide__team_stats(w, add_stats, ret_stats);
+    ret_stats->offload_threads = bide__pool_threads(w->pool);
     return 0;
 }

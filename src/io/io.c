@@ -96,7 +96,7 @@ static int io_offload(struct bide__reactor *reactor, struct bide_io *io)
         return -ENOMEM;
     *job = (struct io_job){ .job = { .work = job_work, .post.deliver = job_done }, .io = io };
     io->job = job;
-    int error = bide__pool_submit(w, &job->job);
+    int error = bide__pool_submit(w, &job->job, BIDE__LANE_SHORT);
     if (error < 0)
         bide__slab_put(&w->slab, job, sizeof(*job));
     return error;
@@ -106,7 +106,7 @@ static void io_offload_cancel(struct bide__reactor *reactor, struct bide_io *io)
 {
     (void)reactor;
     struct io_job *job = io->job;
-    if (!bide__pool_withdraw(bide__worker(), &job->job))
+    if (!bide__pool_withdraw(&job->job))
         return;
     io->result = -ECANCELED;
     job_end(job);
