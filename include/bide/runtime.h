@@ -12,6 +12,15 @@ enum bide_reactor {
     BIDE_REACTOR_EPOLL,
 };
 
+/* A task that holds its worker; all of it is valid until the callback returns. */
+struct bide_stall {
+    const char *name;    /* the task's, as bide_current_name(); "" if it could not be known */
+    const char *site;    /* where it was spawned or driven, "file.c:12"; likewise */
+    bide_time held;      /* at least */
+    void *const *frames; /* return addresses, innermost first, as backtrace(3) gives them */
+    int frame_count;     /* 0 when they could not be had: docs/watchdog.md says when */
+};
+
 /*
  * What a runtime is made with. Zero everywhere is a sensible default.
  * The environment variable BIDE_REACTOR=uring|epoll replaces BIDE_REACTOR_AUTO.
@@ -28,6 +37,18 @@ struct bide_config {
     unsigned no_overflow_report : 1; /* leave SIGSEGV alone. By default, when the program has not
                                   set a handler of its own, a stack overflow prints the fiber's
                                   name, its spawn site and its stack's size, and aborts. */
+
+    /*
+     * A task that holds its worker, and so all other tasks there, for longer than stall_limit is
+     * reported, once. 0: 50 ms, or what the environment variable BIDE_STALL_LIMIT says
+     * (milliseconds, or "off"). Negative or BIDE_FOREVER: off.
+     *
+     * on_stall(stall, on_stall_user) is told of it; NULL: some lines on stderr. It is called on a
+     * thread of bide's own, and may block; a worker waits for it before it ends.
+     */
+    bide_time stall_limit;
+    void (*on_stall)(const struct bide_stall *stall, void *user);
+    void *on_stall_user;
 };
 
 /*

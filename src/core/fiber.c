@@ -58,7 +58,9 @@ static bool hand_over(struct bide__fiber *fiber, struct bide_future *f)
 static inline __attribute__((always_inline)) struct bide__list *next_ready(struct bide__worker *w)
 {
     for (;;) {
-        if (BIDE__UNLIKELY(--w->until_poll <= 0))
+        int left = w->until_poll - 1;
+        __atomic_store_n(&w->until_poll, left, __ATOMIC_RELAXED); /* for the watchdog */
+        if (BIDE__UNLIKELY(left <= 0))
             bide__poll(w, false);
         struct bide__list *link = bide__list_pop(&w->ready);
         if (link)

@@ -60,7 +60,9 @@ int bide_runtime_open(const struct bide_config *config, struct bide_runtime **re
         return error;
     }
     rt->worker->foreign = true;
+    rt->worker->asleep = 1; /* until the first turn */
     bide__overflow_enter(rt->worker);
+    bide__watch(rt->worker);
     bide__group_open(&rt->futures, &rt->worker->root, POLICY_ALL, BIDE__SITE);
     *ret_runtime = rt;
     return 0;
@@ -94,6 +96,7 @@ int bide_runtime_turn(struct bide_runtime *rt)
     struct bide__worker *w = rt->worker;
     enter(rt);
     __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
+    bide__watch_awake();
     bide__poll(w, false);
     for (int i = 0; i < ROUNDS && !bide__list_empty(&w->ready); i++)
         bide__give_way(&w->root);
@@ -109,6 +112,7 @@ void bide_runtime_close(struct bide_runtime *rt)
     bide__group_wait(&rt->futures);
     bide__group_close(&rt->futures);
     bide__self = rt->before;
+    bide__unwatch(w);
     bide__overflow_leave(w);
     bide__worker_free(w);
     bide__free(rt);

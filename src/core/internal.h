@@ -24,6 +24,7 @@
 #include <bide/scope.h>
 #include <bide/signal.h>
 #include <bide/time.h>
+#include <pthread.h>
 #include <signal.h>
 
 enum { NAME_SIZE = 32, POLL_EVERY = 64, BUDGET = 128, PREFETCH_LINES = 8 };
@@ -75,10 +76,23 @@ struct bide__wheel {
     struct bide__list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
+/* What the watchdog keeps of a worker: src/core/watchdog.c. Under its lock, or constant. */
+struct bide__watch {
+    struct bide__list link;
+    bide_time limit;               /* 0: not watched */
+    pthread_t thread;
+    const struct bide__self *self; /* the thread's */
+    bool has_stack;                /* for signals */
+    bool reported, reporting;      /* it was, since it went on last; it is just now */
+    uint64_t progress;             /* as it was at the last look */
+    int until_poll;
+    bide_time since;               /* it has not gone on; 0 while it is asleep */
+};
+
 struct bide__worker {
     struct bide__list ready;   /* bide_future.ready: cold futures and fibers' resumes */
     int callbacks;             /* under way: leaves' hooks and the like, which must not suspend */
-    int until_poll;            /* switches until the reactor is looked at */
+    int until_poll;            /* steps until the reactor is looked at; others read it */
     int budget;                /* operations that may complete at once until the fiber yields */
     struct bide__list idle;    /* runners, most recently used first */
     uint64_t idle_count, idle_low; /* now; the least since the last trim */
@@ -119,6 +133,7 @@ struct bide__worker {
     sigset_t signal_mask;      /* the thread's before the runtime */
     void *alternate;           /* signal stack that overflow.c made; NULL if none */
     bool overflow_reported;
+    struct bide__watch watch;
 
     unsigned look_from;        /* where bide__least_placed begins */
 
@@ -310,6 +325,19 @@ void bide__signals_leave(struct bide__worker *w);
 /* ---- overflow.c ---- */
 void bide__overflow_enter(struct bide__worker *w);
 void bide__overflow_leave(struct bide__worker *w);
+
+/* ---- watchdog.c ---- */
+extern int bide__watch_dozes; /* atomic: the next worker that wakes is to call bide__watch_wake */
+void bide__watch(struct bide__worker *w);
+void bide__unwatch(struct bide__worker *w); /* waits for a report that is under way */
+void bide__watch_wake(void);
+
+/* w, or another, is asleep no more. */
+static inline void bide__watch_awake(void)
+{
+    if (BIDE__UNLIKELY(__atomic_load_n(&bide__watch_dozes, __ATOMIC_RELAXED)))
+        bide__watch_wake();
+}
 
 /* ---- io.c ---- */
 extern const struct bide__reactor_host bide__io_host;

@@ -148,8 +148,10 @@ static void *worker_thread(void *arg)
         bide__self = (struct bide__self){ .fiber = &w->root };
         bide__worker_thread_enter();
         bide__overflow_enter(w);
+        bide__watch(w);
         while (!w->stopping)
             bide__park(&w->root);
+        bide__unwatch(w);
         bide__overflow_leave(w);
         bide__worker_thread_leave();
         bide__self = (struct bide__self){ 0 };
@@ -160,18 +162,15 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
+/* With the caller's signal mask: a task finds the same on every worker. */
 static int start_thread(struct bide__team *team, unsigned index)
 {
     struct start *start = bide__alloc(sizeof(*start));
     if (!start)
         return -ENOMEM;
     *start = (struct start){ team, index };
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = bide__faulted() ? EAGAIN
                                 : pthread_create(&team->ids[index], NULL, worker_thread, start);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
         bide__free(start);
     return -error;

@@ -91,6 +91,7 @@ static void wait_in_reactor(struct bide__worker *w)
         until = 0;
     w->reactor->ops->turn(w->reactor, until);
     __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
+    bide__watch_awake();
     if (w->team)
         bide__slept(w);
 }
@@ -99,7 +100,7 @@ static void wait_in_reactor(struct bide__worker *w)
 void bide__poll(struct bide__worker *w, bool wait)
 {
     int saved = errno; /* the affair of the fiber whose stack this is on */
-    w->until_poll = POLL_EVERY;
+    __atomic_store_n(&w->until_poll, POLL_EVERY, __ATOMIC_RELAXED);
     w->callbacks++;
     if (w->team && !wait)
         bide__post_flush(w);
@@ -272,7 +273,9 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
     struct bide__self before = bide__self;
     bide__worker_thread_enter();
     bide__overflow_enter(w);
+    bide__watch(w);
     run_main(w, f, site);
+    bide__unwatch(w);
     bide__team_close(w);
     bide__worker_thread_leave();
     bide__overflow_leave(w);
