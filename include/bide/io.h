@@ -106,6 +106,8 @@ BIDE_SUSPENDS BIDE_API int bide_open(const char *path, int flags, mode_t mode);
  * bide_close - close fd; operations of this worker that wait on it end with -EBADF.
  *
  * Always closes, cancelled or not. Close with this, not close(2), what bide has operated on.
+ * A descriptor may be used and closed by another worker than the one that opened it; but operations
+ * of other workers must be over when it is closed: they are not told, and wait until cancelled.
  * Returns 0 or -errno of close(2); the descriptor is gone in either case.
  */
 BIDE_SUSPENDS BIDE_API int bide_close(int fd);

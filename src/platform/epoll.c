@@ -3,14 +3,15 @@
  *
  * An operation is tried at once and waits only if it must. A descriptor is registered once,
  * edge-triggered for both directions; its entry remembers whether it may be ready, so that a wait
- * begins without a system call. Entries of descriptors that bide itself opened are trusted until
- * bide_close; others are registered anew for each wait, because somebody else may have closed the
- * number and got it again for another file. What epoll cannot wait for (regular files) is
- * offloaded.
+ * begins without a system call. Entries of sockets that bide itself opened are trusted until
+ * bide_close, on whichever worker (platform/descriptors.h); others are registered anew for each
+ * wait, because somebody else may have closed the number and got it again for another file. What
+ * epoll cannot wait for (regular files) is offloaded.
  */
 #include "platform/reactor.h"
 
 #include "base/memory.h"
+#include "platform/descriptors.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -26,9 +27,9 @@ enum { READ_SIDE, WRITE_SIDE, POLL_SIDE, SIDES };
 
 struct entry {
     struct bide__list waiting[SIDES]; /* bide_io.link, first come first served */
+    uint32_t generation; /* of the number, that all this is about */
     uint8_t ready[2];    /* READ_SIDE, WRITE_SIDE: may be ready; false only after -EAGAIN */
     uint8_t registered;
-    uint8_t trusted;     /* opened by bide in this worker */
     uint8_t hung_up;     /* an event that comes once was seen: never believe "not ready" */
     uint8_t tcp;         /* a read that is short has emptied it */
     uint8_t blocking;    /* no O_NONBLOCK: ask poll(2) before each call */
@@ -98,19 +99,23 @@ static void finish(struct epoll_reactor *r, struct bide_io *io, ssize_t result)
     r->base.host->complete(io);
 }
 
-/* The descriptor is another one now, or none: whoever waits for the old one gets -EBADF. Without
- * memory for its entry it is not trusted, which costs only time. */
-static void reset_entry(struct epoll_reactor *r, int fd, bool trusted)
+/* The descriptor is another one now, or none: whoever waits for the old one gets -EBADF. */
+static void renew(struct epoll_reactor *r, struct entry *entry, uint32_t generation)
 {
-    struct entry *entry = trusted ? need_entry(r, fd) : find_entry(r, fd);
-    if (!entry)
-        return;
+    entry->generation = generation;
     entry->registered = entry->hung_up = entry->tcp = entry->blocking = 0;
     entry->ready[READ_SIDE] = entry->ready[WRITE_SIDE] = 1;
-    entry->trusted = trusted;
     for (int side = 0; side < SIDES; side++)
         while (!bide__list_empty(&entry->waiting[side]))
             finish(r, bide__container(entry->waiting[side].next, struct bide_io, link), -EBADF);
+}
+
+/* Not what was noted before some worker closed the number. */
+static inline void update(struct epoll_reactor *r, struct entry *entry, int fd)
+{
+    uint32_t generation = bide__generation(fd);
+    if (entry->generation != generation)
+        renew(r, entry, generation);
 }
 
 /* What a first use must know: sockets are made non-blocking (they are bide's while it works on
@@ -191,7 +196,7 @@ static ssize_t try_blocking(struct bide_io *io)
     return bide__io_perform(&part, true);
 }
 
-static ssize_t try_now(struct epoll_reactor *r, struct entry *entry, struct bide_io *io)
+static ssize_t try_now(struct entry *entry, struct bide_io *io)
 {
     ssize_t result = entry->blocking ? try_blocking(io) : bide__io_perform(io, true);
     int side = side_of(io);
@@ -201,8 +206,6 @@ static ssize_t try_now(struct epoll_reactor *r, struct entry *entry, struct bide
                       (size_t)result < io->size && !(io->flags & (MSG_PEEK | MSG_WAITALL));
     if (result == -EAGAIN || short_read)
         entry->ready[side] = entry->hung_up;
-    if (io->op == BIDE__OP_ACCEPT && result >= 0)
-        reset_entry(r, (int)result, true);
     return result;
 }
 
@@ -253,7 +256,7 @@ static enum bide__submitted submit_unknown(struct epoll_reactor *r, struct entry
         return wait_for(entry, io);
     for (int registered = 0;; registered = 1) {
         if (registered || try_first(io)) {
-            ssize_t result = try_now(r, entry, io);
+            ssize_t result = try_now(entry, io);
             if (result != -EAGAIN || never_waits(io))
                 return done(io, result);
         }
@@ -277,27 +280,38 @@ static enum bide__submitted submit_waiting(struct epoll_reactor *r, struct bide_
     struct entry *entry = need_entry(r, io->fd);
     if (!entry)
         return done(io, -ENOMEM);
-    if (!entry->registered || !entry->trusted)
+    update(r, entry, io->fd);
+    if (!entry->registered || !bide__trusted(entry->generation))
         return submit_unknown(r, entry, io);
     int side = side_of(io);
     bool first = side == POLL_SIDE ||
                  (entry->ready[side] && bide__list_empty(&entry->waiting[side]));
     if (first || never_waits(io)) {
-        ssize_t result = try_now(r, entry, io);
+        ssize_t result = try_now(entry, io);
         if (result != -EAGAIN || never_waits(io))
             return done(io, result);
     }
     return wait_for(entry, io);
 }
 
+/* Whatever is known of the number is so no longer. */
+static void forget(struct epoll_reactor *r, int fd)
+{
+    struct entry *entry = find_entry(r, fd);
+    if (entry)
+        renew(r, entry, bide__generation(fd));
+}
+
 static enum bide__submitted epoll_submit(struct bide__reactor *reactor, struct bide_io *io)
 {
     struct epoll_reactor *r = self(reactor);
+    ssize_t result;
     io->stage = 0;
     switch (io->op) {
     case BIDE__OP_CLOSE:
-        reset_entry(r, io->fd, false);
-        return done(io, bide__io_perform(io, true));
+        result = bide__io_perform(io, true);
+        forget(r, io->fd);
+        return done(io, result);
     case BIDE__OP_OPEN:
     case BIDE__OP_FSYNC:
     case BIDE__OP_STATX:
@@ -305,7 +319,7 @@ static enum bide__submitted epoll_submit(struct bide__reactor *reactor, struct b
     case BIDE__OP_RENAME:
         return offload(r, io);
     case BIDE__OP_CONNECT:
-        reset_entry(r, io->fd, find_entry(r, io->fd) && find_entry(r, io->fd)->trusted);
+        forget(r, io->fd);
         return submit_waiting(r, io);
     default:
         return submit_waiting(r, io);
@@ -320,21 +334,13 @@ static void epoll_cancel(struct bide__reactor *reactor, struct bide_io *io)
         finish(self(reactor), io, -ECANCELED);
 }
 
-static ssize_t epoll_call(struct bide__reactor *reactor, struct bide_io *io)
-{
-    ssize_t result = bide__io_perform(io, true);
-    if (io->op == BIDE__OP_SOCKET && result >= 0)
-        reset_entry(self(reactor), (int)result, true);
-    return result;
-}
-
 /* ---- waiting ---- */
 
 static void serve(struct epoll_reactor *r, struct entry *entry, int side)
 {
     while (entry->ready[side] && !bide__list_empty(&entry->waiting[side])) {
         struct bide_io *io = bide__container(entry->waiting[side].next, struct bide_io, link);
-        ssize_t result = try_now(r, entry, io);
+        ssize_t result = try_now(entry, io);
         if (result == -EAGAIN)
             return;
         finish(r, io, result);
@@ -359,6 +365,9 @@ static void dispatch(struct epoll_reactor *r, const struct epoll_event *event)
     struct entry *entry = find_entry(r, event->data.fd);
     if (!entry)
         return;
+    update(r, entry, event->data.fd);
+    if (!entry->registered)
+        return; /* an event of a descriptor that is gone */
     uint32_t events = event->events;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
         entry->hung_up = 1;
@@ -497,7 +506,7 @@ const struct bide__reactor_ops bide__epoll = {
     .wall = bide__kernel_wall,
     .submit = epoll_submit,
     .cancel = epoll_cancel,
-    .call = epoll_call,
+    .call = bide__kernel_call,
     .turn = epoll_turn,
     .pollable = epoll_pollable,
     .wake = bide__kernel_wake,

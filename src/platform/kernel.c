@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/panic.h"
+#include "platform/descriptors.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -84,6 +85,13 @@ static ssize_t connect_step(struct bide_io *io)
     return -EAGAIN;
 }
 
+static int opened(int fd)
+{
+    if (fd >= 0)
+        bide__descriptor_opened(fd);
+    return fd;
+}
+
 static ssize_t socket_call(struct bide_io *io)
 {
     switch (io->op) {
@@ -92,7 +100,7 @@ static ssize_t socket_call(struct bide_io *io)
             errno = EMFILE;
             return -1;
         }
-        return socket(io->fd, io->flags | SOCK_CLOEXEC | SOCK_NONBLOCK, (int)io->mask);
+        return opened(socket(io->fd, io->flags | SOCK_CLOEXEC | SOCK_NONBLOCK, (int)io->mask));
     case BIDE__OP_BIND:
         return bind(io->fd, io->buf, io->mask);
     case BIDE__OP_LISTEN:
@@ -133,10 +141,11 @@ static ssize_t perform_once(struct bide_io *io, int msg_flags)
     case BIDE__OP_SENDMSG:
         return sendmsg(io->fd, io->buf, io->flags | msg_flags);
     case BIDE__OP_ACCEPT:
-        return accept4(io->fd, io->buf, io->buf2, io->flags);
+        return opened(accept4(io->fd, io->buf, io->buf2, io->flags));
     case BIDE__OP_OPEN:
         return openat(io->fd, io->buf, io->flags, io->mask);
     case BIDE__OP_CLOSE:
+        bide__descriptor_closing(io->fd);
         return close(io->fd);
     case BIDE__OP_FSYNC:
         return io->flags ? fdatasync(io->fd) : fsync(io->fd);

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/panic.h"
+#include "platform/descriptors.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -28,9 +29,10 @@ struct queues {
 
 /* What is remembered of a descriptor while this ring works on it. */
 struct known_fd {
-    uint32_t pending;   /* operations under way, closing not counted */
-    uint8_t drained;    /* the last recv emptied it: wait for data before trying again */
-    uint8_t closes;     /* of this number; an operation keeps it, in its `offloaded` */
+    uint32_t generation; /* of the number, that the rest is about */
+    uint32_t pending;    /* operations under way, also on earlier ones; closing not counted */
+    uint8_t drained;     /* the last recv emptied it: wait for data before trying again */
+    uint8_t epoch;       /* counts generations; an operation keeps its own, in `offloaded` */
     uint8_t busy[SIDES]; /* the kernel has an operation of this direction */
     struct queues *queues; /* NULL until one has to wait for another */
 };
@@ -171,17 +173,35 @@ static void cancel_fd(struct uring_reactor *r, int fd)
 
 static void finish(struct uring_reactor *r, struct bide_io *io, int result, uint32_t cqe_flags);
 
-/* The descriptor is about to be another one, or none. */
-static void forget(struct uring_reactor *r, int number)
+/* The number is, or is about to be, that of another descriptor, or of none. What the kernel has
+ * under way on the old one is of no concern to the new one. */
+static void renew(struct uring_reactor *r, struct known_fd *fd, uint32_t generation)
 {
-    struct known_fd *fd = known(r, number);
-    if (!fd)
-        return;
-    fd->drained = 0;
-    fd->closes++;
+    fd->generation = generation;
+    fd->epoch++;
+    fd->drained = fd->busy[READ_SIDE] = fd->busy[WRITE_SIDE] = 0;
     for (int side = 0; fd->queues && side < SIDES; side++)
         for (struct bide__list *link; (link = bide__list_pop(&fd->queues->waiting[side]));)
             finish(r, bide__container(link, struct bide_io, link), -EBADF, 0);
+}
+
+/* What is known of a number, brought up to date: another worker may have closed it. NULL where
+ * nothing is. */
+static inline struct known_fd *known_now(struct uring_reactor *r, int number)
+{
+    struct known_fd *fd = known(r, number);
+    if (fd && fd->generation != bide__generation(number))
+        renew(r, fd, bide__generation(number));
+    return fd;
+}
+
+static void forget(struct uring_reactor *r, int number)
+{
+    struct known_fd *fd = known_now(r, number);
+    bide__descriptor_closing(number);
+    if (!fd)
+        return;
+    renew(r, fd, bide__generation(number));
     if (fd->pending)
         cancel_fd(r, number);
 }
@@ -256,10 +276,10 @@ static enum bide__submitted uring_submit(struct bide__reactor *reactor, struct b
     int error = check_position(io);
     if (error < 0)
         return done(io, error);
-    struct known_fd *fd = known(r, io->fd);
-    if (fd && !closes) {
+    struct known_fd *fd = closes ? NULL : known_now(r, io->fd);
+    if (fd) {
         int side = side_of(io);
-        io->offloaded = fd->closes;
+        io->offloaded = fd->epoch;
         if (side != NO_SIDE && fd->busy[side])
             return queue(fd, io, side) < 0 ? done(io, -ENOMEM) : BIDE__SUBMIT_PENDING;
         if (side != NO_SIDE)
@@ -291,14 +311,15 @@ static void finish(struct uring_reactor *r, struct bide_io *io, int result, uint
 {
     struct known_fd *fd = known(r, io->fd);
     if (fd && io->op != BIDE__OP_CLOSE) {
+        bool current = io->offloaded == fd->epoch;
         fd->pending--;
-        if (io->stage != STAGE_QUEUED)
+        if (current && io->stage != STAGE_QUEUED)
             next_turn(r, fd, side_of(io));
-        if (io->op == BIDE__OP_RECV)
+        if (current && io->op == BIDE__OP_RECV)
             fd->drained = result > 0 && !(cqe_flags & IORING_CQE_F_SOCK_NONEMPTY);
     }
-    if (io->op == BIDE__OP_ACCEPT && result >= 0 && known(r, result))
-        known(r, result)->drained = 0;
+    if (io->op == BIDE__OP_ACCEPT && result >= 0)
+        bide__descriptor_opened(result);
     /* Ended by another's close of the descriptor, not by its own cancellation. */
     if (result == -ECANCELED && !io->cancelled)
         result = -EBADF;
@@ -327,10 +348,10 @@ static bool goes_on(struct bide_io *io, int result)
 /* Not when it was cancelled meanwhile, nor when its descriptor was closed and may be another. */
 static void push_again(struct uring_reactor *r, struct bide_io *io)
 {
-    struct known_fd *fd = known(r, io->fd);
+    struct known_fd *fd = io->op == BIDE__OP_CLOSE ? NULL : known_now(r, io->fd);
     if (io->cancelled)
         finish(r, io, -ECANCELED, 0);
-    else if (fd && io->op != BIDE__OP_CLOSE && fd->closes != io->offloaded)
+    else if (fd && fd->epoch != io->offloaded)
         finish(r, io, -EBADF, 0);
     else
         push(r, io);
