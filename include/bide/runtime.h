@@ -73,6 +73,15 @@ BIDE_API void bide_name(const char *format, ...) __attribute__((format(printf, 1
 /* The current task's name; "" outside a runtime. Valid until the task ends or is named again. */
 BIDE_API const char *bide_current_name(void);
 
+/*
+ * bide_worker_index - the number of the calling worker: 0 is the thread of bide_run.
+ * bide_worker_count - how many there are, or may yet start: the index is below it.
+ *
+ * For what each worker is to have of its own. Outside a runtime they return 0 and 1.
+ */
+BIDE_API unsigned bide_worker_index(void);
+BIDE_API unsigned bide_worker_count(void);
+
 /* Counters of the calling thread's runtime, since its beginning unless said otherwise. */
 struct bide_stats {
     const char *reactor;     /* "io_uring" or "epoll" */

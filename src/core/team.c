@@ -84,6 +84,29 @@ static unsigned processors(void)
     return cpus ? cpus : 1;
 }
 
+/* How many workers there may be. Looked up once: the answer could change. */
+static unsigned team_size(struct bide__worker *w)
+{
+    unsigned *count = &w->config.workers;
+    if (!*count)
+        *count = processors();
+    if (*count > WORKERS_MAX)
+        *count = WORKERS_MAX;
+    return *count;
+}
+
+unsigned bide_worker_index(void)
+{
+    struct bide__worker *w = bide__worker();
+    return w ? w->index : 0;
+}
+
+unsigned bide_worker_count(void)
+{
+    struct bide__worker *w = bide__worker();
+    return w && !w->alone ? team_size(w) : 1;
+}
+
 /* ---- threads ---- */
 
 static void deliver_stop(struct bide__post *post)
@@ -191,9 +214,7 @@ struct bide__team *bide__team_of(struct bide__worker *w)
     if (w->team || w->alone)
         return w->team;
     w->alone = true; /* unless all goes well */
-    unsigned count = w->config.workers ? w->config.workers : processors();
-    if (count > WORKERS_MAX)
-        count = WORKERS_MAX;
+    unsigned count = team_size(w);
     if (count <= 1)
         return NULL;
     struct bide__team *team = bide__alloc_zero(sizeof(*team));
@@ -242,15 +263,16 @@ void bide__team_close(struct bide__worker *first)
     free_team(team);
 }
 
-/* The worker with the fewest children that were placed on it; of a large team, the best of a few.
- * NULL: some worker does not run yet. */
+/* The worker with the fewest children that were placed on it, of equal ones each in turn; of a large
+ * team, the best of a few. NULL: some worker does not run yet. */
 struct bide__worker *bide__least_placed(struct bide__worker *w)
 {
     struct bide__team *team = w->team;
     struct bide__worker *best = NULL;
     unsigned n = team->count < CANDIDATES ? team->count : CANDIDATES, least = UINT_MAX;
+    unsigned from = w->look_from++;
     for (unsigned i = 0; i < n; i++) {
-        struct bide__worker *at = member(team, w->look_from++ % team->count);
+        struct bide__worker *at = member(team, (from + i) % team->count);
         if (!at)
             return NULL;
         unsigned placed = __atomic_load_n(&at->placed, __ATOMIC_RELAXED);

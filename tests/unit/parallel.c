@@ -431,6 +431,67 @@ TEST(spread_children_are_of_equal_number_everywhere)
     CHECK_EQ(bide_run_with(&three, async(in_equal_shares)), 0);
 }
 
+/* Each is over before the next one comes. */
+static int one_at_a_time(void)
+{
+    wait_for_all_workers();
+    reset();
+    for (int i = 0; i < 30; i++) {
+        scope(s)
+            spawn_spread(&s, async(count, i));
+        wait_until_none_is_placed();
+    }
+    return largest_share(30);
+}
+ASYNC(int, one_at_a_time)
+
+TEST(equal_workers_take_their_turns)
+{
+    CHECK_EQ(bide_run_with(&three, async(one_at_a_time)), 10);
+}
+
+/* ---- which worker ---- */
+
+static int same_worker(unsigned index, int *ret_seen)
+{
+    CHECK_OR(bide_worker_index() < WORKERS && bide_worker_count() == WORKERS, -1);
+    *ret_seen += bide_worker_index() == index;
+    return 0;
+}
+ASYNC(int, same_worker, unsigned, int *)
+
+static int indexes(void)
+{
+    CHECK_OR(bide_worker_index() == 0 && bide_worker_count() == WORKERS, -1); /* not begun yet */
+    wait_for_all_workers();
+    for (unsigned round = 0; round < 10; round++) {
+        int is[WORKERS] = { 0 };
+        for (unsigned i = 0; i < WORKERS; i++) {
+            scope(s)
+                spawn_spread(&s, async(same_worker, i, &is[i]));
+            wait_until_none_is_placed();
+        }
+        int sum = is[0] + is[1] + is[2];
+        CHECK_OR(sum == 0 || sum == WORKERS, -2); /* they come in turn, from somewhere */
+    }
+    return 0;
+}
+ASYNC(int, indexes)
+
+static int single(void)
+{
+    return (int)bide_worker_count();
+}
+ASYNC(int, single)
+
+TEST(workers_have_numbers)
+{
+    CHECK_EQ(bide_worker_index(), 0);
+    CHECK_EQ(bide_worker_count(), 1);
+    CHECK_EQ(bide_run_with(&three, async(indexes)), 0);
+    CHECK_EQ(bide_run_with(&(struct bide_config){ .workers = 1 }, async(single)), 1);
+}
+
 /* The k-th acquisition fails, for every k: threads, workers, rings. */
 static int fail_at, acquisitions;
 
