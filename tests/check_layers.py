@@ -33,6 +33,7 @@ HEADERS = {
     "base.h": "base",
     "bide.h": "libbide",
     "condition.h": "sync",
+    "chan.h": "sync",
     "event.h": "sync",
     "file_watch.h": "io",
     "future.h": "base",

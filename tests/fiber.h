@@ -107,4 +107,13 @@ static inline struct bide_stats stats_now(void)
     return stats;
 }
 
+/* Until that many workers run: then bide_spawn_spread spreads over all of them. */
+static inline void wait_for_workers(unsigned count)
+{
+    BIDE_SCOPE(s)
+        bide_spawn_parallel(&s, bide_async(bide_yield));
+    while (stats_now().workers < count)
+        bide_sleep(100 * BIDE_US);
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include <bide/barrier.h>
 #include <bide/base.h>
 #include <bide/condition.h>
+#include <bide/chan.h>
 #include <bide/event.h>
 #include <bide/file_watch.h>
 #include <bide/future.h>

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <bide/file_watch.h>
 #include <bide/process.h>
+#include <bide/chan.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 
@@ -32,6 +33,8 @@ struct ctx {
     struct bide_process process;
     struct bide_file_watch watch;
     struct bide_file_event event;
+    struct bide_chan chan;
+    int sent, received;
 };
 
 struct operation {
@@ -614,6 +617,54 @@ static void close_watch(struct ctx *c)
 LEAF(process_wait, bide_process_wait, &c->process)
 LEAF(file_watch_next, bide_file_watch_next, &c->watch, &c->event)
 
+/* ---- channels ---- */
+
+enum { FIRST = 1, SECOND };
+
+static void open_full_chan(struct ctx *c)
+{
+    CHECK_EQ(bide_chan_init(&c->chan, sizeof(int), 1), 0);
+    CHECK_EQ(bide_chan_try_send(&c->chan, &(int){ FIRST }), 0);
+    c->sent = SECOND;
+}
+
+static void make_room(struct ctx *c)
+{
+    CHECK_EQ(bide_chan_try_recv(&c->chan, &c->received), 0);
+    CHECK_EQ(c->received, FIRST);
+}
+
+static void check_sent(struct ctx *c, long result)
+{
+    CHECK_EQ(bide_chan_try_recv(&c->chan, &c->received), cancelled(result) ? -EAGAIN : result);
+    CHECK_EQ(c->received, cancelled(result) ? FIRST : SECOND);
+}
+
+static void open_empty_chan(struct ctx *c)
+{
+    CHECK_EQ(bide_chan_init(&c->chan, sizeof(int), 1), 0);
+}
+
+static void put_value(struct ctx *c)
+{
+    CHECK_EQ(bide_chan_try_send(&c->chan, &(int){ FIRST }), 0);
+}
+
+static void check_received(struct ctx *c, long result)
+{
+    CHECK_EQ(c->received, cancelled(result) ? 0 : FIRST);
+    CHECK_EQ(bide_chan_try_recv(&c->chan, &c->received), cancelled(result) ? 0 : -EAGAIN);
+    CHECK_EQ(c->received, FIRST);
+}
+
+static void close_chan(struct ctx *c)
+{
+    bide_chan_release(&c->chan);
+}
+
+LEAF(chan_send, bide_chan_send, &c->chan, &c->sent)
+LEAF(chan_recv, bide_chan_recv, &c->chan, &c->received)
+
 #define BOTH(name, open, ready, check, close) \
     { #name, open, name##_plain, name##_make, ready, check, close }
 #define PLAIN(name, open, ready, check, close) \
@@ -657,6 +708,8 @@ static const struct operation operations[] = {
     BOTH(signal, open_signal, raise_it, check_raised, release),
     BOTH(process_wait, open_process, end_input, check_waited, close_process),
     BOTH(file_watch_next, open_watch, create_other, check_seen, close_watch),
+    BOTH(chan_send, open_full_chan, make_room, check_sent, close_chan),
+    BOTH(chan_recv, open_empty_chan, put_value, check_received, close_chan),
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };
 

@@ -1,0 +1,292 @@
+/*
+ * sync/chan.c - channels.
+ *
+ * A send gives its value to the receiver that waits longest, without a stop in the ring; a receive
+ * fills the room that it makes with the value of the sender that waits longest. So receivers wait
+ * only while nothing is there, and senders only while the ring is full; without capacity it always
+ * is.
+ */
+#include "sync/wait.h"
+
+#include <bide/chan.h>
+#include <errno.h>
+#include <string.h>
+
+enum { WAIT = 1, FIRST_ROOM = 8 };
+
+static struct bide_chan_send_future *send_of(struct bide_future *f)
+{
+    return (struct bide_chan_send_future *)f;
+}
+
+static struct bide_chan_recv_future *recv_of(struct bide_future *f)
+{
+    return (struct bide_chan_recv_future *)f;
+}
+
+/* ---- the ring ---- */
+
+/* Most values are a number or a pointer, or two. */
+static inline void copy(void *to, const void *from, size_t size)
+{
+    switch (size) {
+    case 0:
+        break;
+    case 4:
+        memcpy(to, from, 4);
+        break;
+    case 8:
+        memcpy(to, from, 8);
+        break;
+    case 16:
+        memcpy(to, from, 16);
+        break;
+    default:
+        memcpy(to, from, size);
+    }
+}
+
+/* A new ring, in which the values of the old one, which is full, are in order. */
+static bool set_room(struct bide_chan *c, size_t room)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(room, c->value_size, &bytes))
+        return false;
+    char *ring = bide__alloc(bytes ? bytes : 1);
+    if (!ring)
+        return false;
+    if (c->ring) {
+        size_t older = (size_t)(c->end - c->oldest), newer = (size_t)(c->oldest - c->ring);
+        memcpy(ring, c->oldest, older);
+        memcpy(ring + older, c->ring, newer);
+        bide__free(c->ring);
+    }
+    c->room = room;
+    c->ring = c->oldest = ring;
+    c->end = ring + bytes;
+    c->vacant = ring + c->count * c->value_size;
+    return true;
+}
+
+static inline void set_count(struct bide_chan *c, size_t count)
+{
+    __atomic_store_n(&c->count, count, __ATOMIC_RELAXED);
+}
+
+static inline char *after(const struct bide_chan *c, char *slot)
+{
+    slot += c->value_size;
+    return slot == c->end ? c->ring : slot;
+}
+
+static inline int put(struct bide_chan *c, const void *value)
+{
+    if (BIDE__UNLIKELY(c->count == c->room) && !set_room(c, c->room ? 2 * c->room : FIRST_ROOM))
+        return -ENOMEM;
+    copy(c->vacant, value, c->value_size);
+    c->vacant = after(c, c->vacant);
+    set_count(c, c->count + 1);
+    return 0;
+}
+
+static inline void get(struct bide_chan *c, void *ret_value)
+{
+    copy(ret_value, c->oldest, c->value_size);
+    c->oldest = after(c, c->oldest);
+    set_count(c, c->count - 1);
+}
+
+/* ---- under the lock: 0, an error, or WAIT; and whom to wake ---- */
+
+static inline int give(struct bide_chan *c, const void *value, struct bide__wait_future **ret_other)
+{
+    if (c->closed)
+        return -EPIPE;
+    struct bide__wait_future *receiver = bide__queue_first(&c->receivers);
+    if (receiver) {
+        copy(recv_of(&receiver->future)->args.ret_value, value, c->value_size);
+        bide__queue_take(receiver, 0);
+        *ret_other = receiver;
+        return 0;
+    }
+    return c->count < c->capacity ? put(c, value) : WAIT;
+}
+
+static inline int take(struct bide_chan *c, void *ret_value, struct bide__wait_future **ret_other)
+{
+    struct bide__wait_future *sender = c->closed ? NULL : bide__queue_first(&c->senders);
+    const void *sent = sender ? send_of(&sender->future)->args.value : NULL;
+    if (c->count) {
+        get(c, ret_value);
+        if (sender)
+            put(c, sent);
+    } else if (sender) {
+        copy(ret_value, sent, c->value_size);
+    } else {
+        return c->closed ? -EPIPE : WAIT;
+    }
+    if (sender) {
+        bide__queue_take(sender, 0);
+        *ret_other = sender;
+    }
+    return 0;
+}
+
+/* ---- sending ---- */
+
+static enum bide_leaf_start send_start(struct bide_future *future)
+{
+    struct bide_chan_send_future *f = send_of(future);
+    struct bide_chan *c = f->args.chan;
+    struct bide__wait_future *receiver = NULL;
+    bide__lock(&c->lock);
+    int result = give(c, f->args.value, &receiver);
+    if (result == WAIT)
+        bide__queue_push(&c->senders, future);
+    else
+        f->value = result;
+    bide__unlock(&c->lock);
+    if (receiver)
+        bide__waiter_wake(receiver);
+    return result == WAIT ? BIDE_LEAF_PENDING : BIDE_LEAF_DONE;
+}
+
+static void send_cancel(struct bide_future *f)
+{
+    bide__waiter_cancel(f, &send_of(f)->args.chan->lock);
+}
+
+static const struct bide_leaf_ops send_ops = { send_start, send_cancel, bide__waiter_block };
+const struct bide_type bide_chan_send_type = BIDE_LEAF_TYPE(bide_chan_send, &send_ops);
+
+static inline int try_send(struct bide_chan *c, const void *value)
+{
+    struct bide__wait_future *receiver = NULL;
+    bide__lock(&c->lock);
+    int result = give(c, value, &receiver);
+    bide__unlock(&c->lock);
+    if (receiver)
+        bide__waiter_wake(receiver);
+    return result;
+}
+
+int bide_chan_send(struct bide_chan *chan, const void *value)
+{
+    int result = bide__may_be_quick() ? try_send(chan, value) : WAIT;
+    return result == WAIT ? bide_await(bide_chan_send_async(chan, value)) : result;
+}
+
+int bide_chan_try_send(struct bide_chan *chan, const void *value)
+{
+    int result = try_send(chan, value);
+    return result == WAIT ? -EAGAIN : result;
+}
+
+/* ---- receiving ---- */
+
+static enum bide_leaf_start recv_start(struct bide_future *future)
+{
+    struct bide_chan_recv_future *f = recv_of(future);
+    struct bide_chan *c = f->args.chan;
+    struct bide__wait_future *sender = NULL;
+    bide__lock(&c->lock);
+    int result = take(c, f->args.ret_value, &sender);
+    if (result == WAIT)
+        bide__queue_push(&c->receivers, future);
+    else
+        f->value = result;
+    bide__unlock(&c->lock);
+    if (sender)
+        bide__waiter_wake(sender);
+    return result == WAIT ? BIDE_LEAF_PENDING : BIDE_LEAF_DONE;
+}
+
+static void recv_cancel(struct bide_future *f)
+{
+    bide__waiter_cancel(f, &recv_of(f)->args.chan->lock);
+}
+
+static const struct bide_leaf_ops recv_ops = { recv_start, recv_cancel, bide__waiter_block };
+const struct bide_type bide_chan_recv_type = BIDE_LEAF_TYPE(bide_chan_recv, &recv_ops);
+
+static inline int try_recv(struct bide_chan *c, void *ret_value)
+{
+    struct bide__wait_future *sender = NULL;
+    bide__lock(&c->lock);
+    int result = take(c, ret_value, &sender);
+    bide__unlock(&c->lock);
+    if (sender)
+        bide__waiter_wake(sender);
+    return result;
+}
+
+int bide_chan_recv(struct bide_chan *chan, void *ret_value)
+{
+    int result = bide__may_be_quick() ? try_recv(chan, ret_value) : WAIT;
+    return result == WAIT ? bide_await(bide_chan_recv_async(chan, ret_value)) : result;
+}
+
+int bide_chan_try_recv(struct bide_chan *chan, void *ret_value)
+{
+    int result = try_recv(chan, ret_value);
+    return result == WAIT ? -EAGAIN : result;
+}
+
+/* ---- life ---- */
+
+int bide_chan_init(struct bide_chan *chan, size_t value_size, size_t capacity)
+{
+    *chan = (struct bide_chan){ .value_size = value_size, .capacity = capacity };
+    if (capacity == 0 || capacity == BIDE_CHAN_UNBOUNDED)
+        return 0;
+    return set_room(chan, capacity) ? 0 : -ENOMEM;
+}
+
+static bool waited_for(const struct bide_chan *c)
+{
+    return !bide__queue_empty(&c->senders) || !bide__queue_empty(&c->receivers);
+}
+
+void bide_chan_release(struct bide_chan *chan)
+{
+    bide__lock(&chan->lock);
+    bool used = waited_for(chan);
+    bide__unlock(&chan->lock);
+    if (used)
+        bide__panic("%s: bide_chan_release: somebody waits to send or receive",
+                    bide_current_name());
+    bide__free(chan->ring);
+    chan->ring = NULL;
+}
+
+/*
+ * Nobody joins those who wait any more: they are taken one by one, however many they are. When the
+ * last one knows, the channel is not touched again.
+ */
+void bide_chan_close(struct bide_chan *chan)
+{
+    bool more = true;
+    while (more) {
+        bide__lock(&chan->lock);
+        chan->closed = 1;
+        struct bide__wait_future *f = bide__queue_first(&chan->senders);
+        if (!f)
+            f = bide__queue_first(&chan->receivers);
+        if (f)
+            bide__queue_take(f, -EPIPE);
+        more = waited_for(chan);
+        bide__unlock(&chan->lock);
+        if (f)
+            bide__waiter_wake(f);
+    }
+}
+
+size_t bide_chan_count(const struct bide_chan *chan)
+{
+    return __atomic_load_n(&chan->count, __ATOMIC_RELAXED);
+}
+
+size_t bide_chan_capacity(const struct bide_chan *chan)
+{
+    return chan->capacity;
+}
