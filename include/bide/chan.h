@@ -14,8 +14,8 @@
  * first come, first served.
  *
  * Every value that was sent is received exactly once, or is in the channel: a send that failed has
- * sent nothing, a receive that failed has taken nothing. So receives may be raced, which is how to
- * wait for several channels at once:
+ * sent nothing, a receive that failed has taken nothing. A race of receives is how to wait for
+ * several channels at once. It takes one value, that of the receive whose index it returns:
  *
  *     switch (bide_race(bide_async(bide_chan_recv, a, &x), bide_async(bide_chan_recv, b, &y),
  *                       bide_async(bide_sleep, BIDE_S))) {
@@ -80,8 +80,7 @@ BIDE_SUSPENDS BIDE_API int bide_chan_send(struct bide_chan *chan, const void *va
  * Returns  0, or
  * Errors   -EPIPE: the channel is closed, and empty.
  *          -ECANCELED, -ETIMEDOUT (an inherited deadline).
- * Cancel   on any error nothing was taken. In a race it may be won late: look at bide_state() and
- *          the value of the future.
+ * Cancel   on any error nothing was taken. In a race it takes a value only if it wins.
  * Context  fiber of any worker, or a plain thread.
  */
 BIDE_SUSPENDS BIDE_API int bide_chan_recv(struct bide_chan *chan, void *ret_value);

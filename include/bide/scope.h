@@ -24,7 +24,7 @@ struct bide__group {
     struct bide__list awaiters;   /* fibers that wait for one started child; in a scope */
     struct bide__fiber *fiber;    /* the owner; NULL outside a runtime */
     struct bide_future *frame;    /* the future in which it was opened */
-    struct bide_future *winner;   /* first child that was done */
+    void *winner;                 /* atomic: of a race, the first child that took effect */
     const char *site;
     bide_time deadline;           /* of the children */
     size_t pending;               /* children not over */

@@ -127,6 +127,15 @@ void bide__child_ended(struct bide_future *f)
     bide__child_left(f);
 }
 
+/* f, a child of a race, is done. If the race was cancelled before, it is the winner only if it had
+ * been claimed before that. */
+static bool has_won(struct bide__group *g, struct bide_future *f)
+{
+    if (g->cancelled && f->flags & WHY)
+        return __atomic_load_n(&g->winner, __ATOMIC_RELAXED) == f;
+    return bide__claim_word(&g->winner, f);
+}
+
 /* The same on the worker of its group: it has left the group when this returns, and a copy is
  * freed. */
 void bide__child_left(struct bide_future *f)
@@ -139,15 +148,14 @@ void bide__child_left(struct bide_future *f)
     g->pending--;
     if (g->fiber)
         bide__count(&g->fiber->worker->stats.tasks, -1);
-    if (done && !g->winner && !(g->cancelled && f->flags & WHY))
-        g->winner = f;
+    bool won = g->policy & POLICY_FIRST_DONE && done && has_won(g, f);
     if (error && !g->error)
         g->error = error;
     if (error == -ENOMEM && !done)
         g->unbegun = error;
     if (f->flags & (BIDE__HEAP | BIDE__MALLOC))
         free_copy(f);
-    bool enough = (g->policy & POLICY_FIRST_DONE && (done || g->unbegun)) ||
+    bool enough = (g->policy & POLICY_FIRST_DONE && (won || g->unbegun)) ||
                   (g->policy & POLICY_FIRST_ERROR && error);
     if (enough && g->fiber && !g->cancelled)
         bide__cancel_group(g, BIDE__CANCELLED);

@@ -248,6 +248,17 @@ bool bide__group_add(struct bide__group *g, struct bide_future *f); /* false: ov
 void bide__group_wait(struct bide__group *g);
 void bide__group_close(struct bide__group *g);
 const char *bide__child_site(const struct bide_future *f);
+
+/*
+ * May f take effect? Of the children of a race only one may. Who asks, on any thread, while f is
+ * running, makes it the winner, and has to see to it that f is done then; unless another one is it
+ * already: then the cancellation of f is on its way.
+ */
+static inline bool bide__claim(struct bide_future *f)
+{
+    struct bide__group *g = f->group;
+    return !g || !(g->policy & POLICY_FIRST_DONE) || bide__claim_word(&g->winner, f);
+}
 void bide__group_enqueue(struct bide__group *g, struct bide_future *f);
 void bide__child_ended(struct bide_future *f);
 void bide__run_here(struct bide__fiber *fiber, struct bide_future *f);

@@ -46,6 +46,25 @@ static inline void bide__unlock(struct bide__lock *lock)
         bide__unlock_shared(lock);
 }
 
+/* Is *word value, or does it become so, being NULL? Also between acquire and release. */
+static inline bool bide__claim_word(void **word, void *value)
+{
+    struct bide__privilege *self = &bide__privilege;
+    int inside = __atomic_load_n(&self->inside, __ATOMIC_RELAXED);
+    void *seen = NULL;
+    __atomic_store_n(&self->inside, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (BIDE__LIKELY(__atomic_load_n(&self->alone, __ATOMIC_RELAXED))) {
+        seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+        if (!seen)
+            __atomic_store_n(word, value, __ATOMIC_RELAXED);
+    } else {
+        __atomic_compare_exchange_n(word, &seen, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    }
+    __atomic_store_n(&self->inside, inside, __ATOMIC_RELEASE);
+    return !seen || seen == value;
+}
+
 /* The calling thread begins, and ceases, to run a worker. */
 void bide__worker_thread_enter(void);
 void bide__worker_thread_leave(void);

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { WAIT = 1, FIRST_ROOM = 8 };
+enum { WAIT = 1, LOST, FIRST_ROOM = 8 };
 
 static struct bide_chan_send_future *send_of(struct bide_future *f)
 {
@@ -102,7 +102,7 @@ static inline int give(struct bide_chan *c, const void *value, struct bide__wait
 {
     if (c->closed)
         return -EPIPE;
-    struct bide__wait_future *receiver = bide__queue_first(&c->receivers);
+    struct bide__wait_future *receiver = bide__queue_claim(&c->receivers);
     if (receiver) {
         copy(recv_of(&receiver->future)->args.ret_value, value, c->value_size);
         bide__queue_take(receiver, 0);
@@ -112,18 +112,22 @@ static inline int give(struct bide_chan *c, const void *value, struct bide__wait
     return c->count < c->capacity ? put(c, value) : WAIT;
 }
 
-static inline int take(struct bide_chan *c, void *ret_value, struct bide__wait_future **ret_other)
+/* f is NULL when there is no future yet. LOST: it is in a race that another receive has won. */
+static inline int take(struct bide_chan *c, void *ret_value, struct bide_future *f,
+                       struct bide__wait_future **ret_other)
 {
     struct bide__wait_future *sender = c->closed ? NULL : bide__queue_first(&c->senders);
     const void *sent = sender ? send_of(&sender->future)->args.value : NULL;
+    if (!c->count && !sender)
+        return c->closed ? -EPIPE : WAIT;
+    if (f && !bide__claim(f))
+        return LOST;
     if (c->count) {
         get(c, ret_value);
         if (sender)
             put(c, sent);
-    } else if (sender) {
-        copy(ret_value, sent, c->value_size);
     } else {
-        return c->closed ? -EPIPE : WAIT;
+        copy(ret_value, sent, c->value_size);
     }
     if (sender) {
         bide__queue_take(sender, 0);
@@ -190,15 +194,17 @@ static enum bide_leaf_start recv_start(struct bide_future *future)
     struct bide_chan *c = f->args.chan;
     struct bide__wait_future *sender = NULL;
     bide__lock(&c->lock);
-    int result = take(c, f->args.ret_value, &sender);
+    int result = take(c, f->args.ret_value, future, &sender);
     if (result == WAIT)
         bide__queue_push(&c->receivers, future);
+    else if (result == LOST)
+        bide__queue_none(future);
     else
         f->value = result;
     bide__unlock(&c->lock);
     if (sender)
         bide__waiter_wake(sender);
-    return result == WAIT ? BIDE_LEAF_PENDING : BIDE_LEAF_DONE;
+    return result > 0 ? BIDE_LEAF_PENDING : BIDE_LEAF_DONE;
 }
 
 static void recv_cancel(struct bide_future *f)
@@ -213,7 +219,7 @@ static inline int try_recv(struct bide_chan *c, void *ret_value)
 {
     struct bide__wait_future *sender = NULL;
     bide__lock(&c->lock);
-    int result = take(c, ret_value, &sender);
+    int result = take(c, ret_value, NULL, &sender);
     bide__unlock(&c->lock);
     if (sender)
         bide__waiter_wake(sender);

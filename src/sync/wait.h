@@ -55,6 +55,29 @@ static inline struct bide__wait_future *bide__queue_first(const struct bide__que
     return bide__queue_empty(queue) ? NULL : bide__waiting(queue->waiting.next);
 }
 
+/*
+ * The first whose operation may take effect: one of a race that another one has won is not that. It
+ * leaves the queue, and goes on waiting for its cancellation alone, which is on its way.
+ */
+static inline struct bide__wait_future *bide__queue_claim(const struct bide__queue *queue)
+{
+    struct bide__wait_future *f;
+    while ((f = bide__queue_first(queue)) && BIDE__UNLIKELY(!bide__claim(&f->future))) {
+        bide__list_remove(&f->waiter.link);
+        bide__list_init(&f->waiter.link);
+    }
+    return f;
+}
+
+/* The same for f, which is being started. */
+static inline void bide__queue_none(struct bide_future *f)
+{
+    struct bide__waiter *waiter = &((struct bide__wait_future *)f)->waiter;
+    waiter->worker = bide__worker();
+    waiter->state = WAITER_QUEUED;
+    bide__list_init(&waiter->link);
+}
+
 /* The operation of f, which waits, has taken effect with this value; it is then woken. */
 static inline void bide__queue_take(struct bide__wait_future *f, int value)
 {

@@ -406,6 +406,55 @@ static uint32_t roll(uint32_t *dice, uint32_t n)
     return (*dice >> 16) % n;
 }
 
+struct pair {
+    struct bide_chan a, b;
+};
+
+static int select_of(struct pair *pair, int *x, int *y)
+{
+    return race(async(bide_chan_recv, &pair->a, x), async(bide_chan_recv, &pair->b, y));
+}
+ASYNC(int, select_of, struct pair *, int *, int *)
+
+static void *send_both(void *arg)
+{
+    struct pair *pair = arg;
+    send_int(&pair->a, 1);
+    send_int(&pair->b, 2);
+    return NULL;
+}
+
+/* Another thread sends two messages while the racing task's worker does something else. */
+static void race_behind_its_back(bool cancelled)
+{
+    struct pair pair;
+    pthread_t thread;
+    int x = -1, y = -1;
+    CHECK_EQ(bide_chan_init(&pair.a, sizeof(int), 1), 0);
+    CHECK_EQ(bide_chan_init(&pair.b, sizeof(int), 1), 0);
+    let f = async(select_of, &pair, &x, &y);
+    scope(s) {
+        bide_start(&f);
+        bide_yield();
+        CHECK_EQ(pthread_create(&thread, NULL, send_both, &pair), 0);
+        pthread_join(thread, NULL);
+        if (cancelled)
+            cancel(&f);
+    }
+    CHECK_EQ(f.value, 0);
+    CHECK_EQ(x, 1);
+    CHECK_EQ(y, -1);
+    CHECK_EQ(try_recv_int(&pair.b), 2);
+    bide_chan_release(&pair.a);
+    bide_chan_release(&pair.b);
+}
+
+FIBER_TEST(a_race_takes_one_message_from_other_threads)
+{
+    race_behind_its_back(false);
+    race_behind_its_back(true);
+}
+
 static int send_some(struct account *account, int first)
 {
     uint32_t dice = (uint32_t)first;
@@ -428,28 +477,46 @@ static int send_some(struct account *account, int first)
 }
 ASYNC(int, send_some, struct account *, int)
 
-static void note(struct account *account, const struct bide_chan_recv_future *recv, int value)
+/* 0, or an error when nothing was received. The futures are not looked at: what the race returns
+ * says all that happened. */
+static int select_one(struct account *account, bide_time span)
 {
-    if (bide_state(recv) == BIDE_DONE && recv->value == 0)
-        account->received[value]++;
+    int x = -1, y = -1, error = -EPIPE;
+    switch (race(async(bide_chan_recv, &account->a, &x), async(bide_chan_recv, &account->b, &y),
+                 async(bide_sleep, span))) {
+    case 0:
+        if (x >= 0)
+            account->received[x]++;
+        CHECK_OR(y == -1, -EIO);
+        return x >= 0 ? 0 : error;
+    case 1:
+        if (y >= 0)
+            account->received[y]++;
+        CHECK_OR(x == -1, -EIO);
+        return y >= 0 ? 0 : error;
+    default:
+        CHECK_OR(x == -1 && y == -1, -EIO);
+        return -ETIMEDOUT;
+    }
 }
+ASYNC(int, select_one, struct account *, bide_time)
 
+/* In a hurry, the sleep in the race ends it, or a deadline around the race. */
 static int recv_some(struct account *account, int who)
 {
     uint32_t dice = (uint32_t)who;
-    int x, y;
-    for (;;) {
-        let recv_a = async(bide_chan_recv, &account->a, &x);
-        let recv_b = async(bide_chan_recv, &account->b, &y);
+    int x, error;
+    do {
+        bide_time span = (bide_time)roll(&dice, 20) * BIDE_US;
+        let f = async(select_one, account, account->hasty && roll(&dice, 2) ? span : BIDE_S);
         if (account->hasty)
-            race(&recv_a, &recv_b, async(bide_sleep, (bide_time)roll(&dice, 20) * BIDE_US));
+            within(span, &f);
         else
-            race(&recv_a, &recv_b);
-        note(account, &recv_a, x);
-        note(account, &recv_b, y);
-        if (recv_a.value == -EPIPE)
-            break;
-    }
+            await(&f);
+        error = bide_error(&f) ? bide_error(&f) : f.value;
+    } while (error != -EPIPE);
+    while ((x = recv_int(&account->a)) >= 0)
+        account->received[x]++;
     while ((x = recv_int(&account->b)) >= 0)
         account->received[x]++;
     return x == -EPIPE ? 0 : x;
