@@ -263,8 +263,8 @@ void bide__team_close(struct bide__worker *first)
     free_team(team);
 }
 
-/* The worker with the fewest children that were placed on it, of equal ones each in turn; of a large
- * team, the best of a few. NULL: some worker does not run yet. */
+/* The worker with the fewest children that were placed on it, equal ones in turn; of a large team,
+ * the best of a few. NULL: some worker does not run yet. */
 struct bide__worker *bide__least_placed(struct bide__worker *w)
 {
     struct bide__team *team = w->team;
