@@ -23,7 +23,8 @@ struct bide_stall {
 
 /*
  * What a runtime is made with. Zero everywhere is a sensible default.
- * The environment variable BIDE_REACTOR=uring|epoll replaces BIDE_REACTOR_AUTO.
+ * The environment variables BIDE_REACTOR=uring|epoll and BIDE_WORKERS=n replace
+ * BIDE_REACTOR_AUTO and a 0 in workers; with anything else in them a run fails with -EINVAL.
  */
 struct bide_config {
     unsigned workers;          /* threads that run fibers, the calling one included; 0: the

@@ -4,6 +4,7 @@
 #include "core/internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,20 @@ void bide__idle(struct bide__worker *w)
         bide__poll(w, true);
 }
 
+/* ---- what the environment chooses ---- */
+
+static int count_workers(struct bide_config *config)
+{
+    const char *text = getenv("BIDE_WORKERS");
+    if (config->workers || !text || !*text)
+        return 0;
+    if (text[strspn(text, "0123456789")] != '\0')
+        return -EINVAL;
+    unsigned long count = strtoul(text, NULL, 10);
+    config->workers = count < UINT_MAX ? (unsigned)count : UINT_MAX;
+    return 0;
+}
+
 static const struct bide__reactor_ops *named_reactor(const char *name)
 {
     if (strcmp(name, "uring") == 0 || strcmp(name, "io_uring") == 0)
@@ -224,7 +239,9 @@ int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
     size_t stack_size = w->config.stack_size ? w->config.stack_size : 256 * 1024;
     w->first = !pool;
     w->pool = pool ? pool : bide__pool_new(&w->config);
-    int error = w->pool ? bide__stacks_init(&w->stacks, stack_size) : -ENOMEM;
+    int error = w->pool ? count_workers(&w->config) : -ENOMEM;
+    if (!error)
+        error = bide__stacks_init(&w->stacks, stack_size);
     if (!error)
         error = make_reactor(w);
     if (error < 0) {

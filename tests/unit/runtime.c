@@ -66,19 +66,24 @@ static int check_reactor(const char *name)
 }
 BIDE_ASYNC(int, check_reactor, const char *)
 
-static void restore(char *saved)
+static char *save(const char *name)
+{
+    const char *given = getenv(name);
+    return given ? strdup(given) : NULL;
+}
+
+static void restore(const char *name, char *saved)
 {
     if (saved)
-        setenv("BIDE_REACTOR", saved, 1);
+        setenv(name, saved, 1);
     else
-        unsetenv("BIDE_REACTOR");
+        unsetenv(name);
     free(saved);
 }
 
 TEST(reactor_by_name)
 {
-    const char *given = getenv("BIDE_REACTOR");
-    char *saved = given ? strdup(given) : NULL;
+    char *saved = save("BIDE_REACTOR");
     setenv("BIDE_REACTOR", "kqueue", 1);
     bide_let f = bide_async(give, 1);
     int unknown = bide_run(&f);
@@ -92,7 +97,7 @@ TEST(reactor_by_name)
     struct bide_config uring = { .reactor = BIDE_REACTOR_URING };
     bide_let g = bide_async(check_reactor, "io_uring");
     int ring = bide_run_with(&uring, &g);
-    restore(saved);
+    restore("BIDE_REACTOR", saved);
     CHECK_EQ(unknown, -EINVAL);
     CHECK_EQ(bide_error(&f), -EINVAL);
     CHECK_EQ(bide_state(&f), BIDE_COLD);
@@ -101,6 +106,37 @@ TEST(reactor_by_name)
     CHECK_EQ(configured, 1);
     CHECK(ring == 1 || (ring < 0 && bide_error(&g) == ring)); /* the kernel may not give it */
     CHECK_EQ(bide_run(&f), 1); /* still cold */
+}
+
+/* ---- workers ---- */
+
+/* Whether several are wanted: the others start only when there is work for them. */
+static int check_several(void)
+{
+    return bide__team_of(bide__worker()) != NULL;
+}
+BIDE_ASYNC(int, check_several)
+
+static int several(const char *environment, unsigned configured)
+{
+    setenv("BIDE_WORKERS", environment, 1);
+    struct bide_config config = { .workers = configured };
+    return bide_run_with(&config, bide_async(check_several));
+}
+
+TEST(workers_by_number)
+{
+    char *saved = save("BIDE_WORKERS");
+    int one = several("1", 0), two = several("2", 0);
+    int none = several("", 2), zero = several("0", 2), most = several("99999999999999999999", 1);
+    int configured = several("2", 1), not_read = several("two", 2);
+    int word = several("two", 0), sign = several("-1", 0), unit = several("2k", 0);
+    restore("BIDE_WORKERS", saved);
+    CHECK_EQ(one, 0);
+    CHECK_EQ(two, 1);
+    CHECK(none == 1 && zero == 1 && most == 0);
+    CHECK(configured == 0 && not_read == 1);
+    CHECK(word == -EINVAL && sign == -EINVAL && unit == -EINVAL);
 }
 
 static bool always(void)
