@@ -1,6 +1,6 @@
 /*
- * fiber.h - for tests whose body runs inside a runtime. Linked with the static library: they may
- * look at the worker's internals.
+ * fiber.h - for tests whose body runs inside a runtime, with as many workers as BIDE_WORKERS says.
+ * Linked with the static library: they may look at the worker's internals.
  *
  *     FIBER_TEST(sleeps)
  *     {
@@ -17,6 +17,7 @@
 #include "core/internal.h"
 
 #include <dirent.h>
+#include <sched.h>
 
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -47,6 +48,7 @@ static inline bool test_small(void)
     BIDE_ASYNC_VOID(name##_body)                          \
     static void name##_fiber(void)                        \
     {                                                     \
+        start_workers();                                  \
         name##_body();                                    \
         check_quiet();                                    \
     }                                                     \
@@ -71,6 +73,16 @@ static inline int open_descriptors(void)
     if (dir)
         closedir(dir);
     return count;
+}
+
+/* As many as BIDE_WORKERS says; all run, and have opened their descriptors, when this returns. */
+static inline void start_workers(void)
+{
+    struct bide__worker *w = bide__worker();
+    struct bide_stats stats = { 0 };
+    if (w->config.workers > 1 && bide__team_of(w))
+        while (stats.workers < w->config.workers && bide_get_stats(&stats) == 0)
+            sched_yield();
 }
 
 /* Nothing is left but the calling fiber, which is the main one. */
