@@ -8,9 +8,7 @@
 #include "fiber.h"
 
 #include <arpa/inet.h>
-#include <bide/file_watch.h>
-#include <bide/process.h>
-#include <bide/chan.h>
+#include <bide/bide.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 
@@ -35,6 +33,14 @@ struct ctx {
     struct bide_file_event event;
     struct bide_chan chan;
     int sent, received;
+    struct bide_mutex mutex;
+    struct bide_rwlock rwlock;
+    struct bide_semaphore semaphore;
+    struct bide_condition condition;
+    struct bide_event flag;
+    struct bide_waitgroup waitgroup;
+    struct bide_barrier barrier;
+    struct bide_once once;
 };
 
 struct operation {
@@ -617,53 +623,7 @@ static void close_watch(struct ctx *c)
 LEAF(process_wait, bide_process_wait, &c->process)
 LEAF(file_watch_next, bide_file_watch_next, &c->watch, &c->event)
 
-/* ---- channels ---- */
-
-enum { FIRST = 1, SECOND };
-
-static void open_full_chan(struct ctx *c)
-{
-    CHECK_EQ(bide_chan_init(&c->chan, sizeof(int), 1), 0);
-    CHECK_EQ(bide_chan_try_send(&c->chan, &(int){ FIRST }), 0);
-    c->sent = SECOND;
-}
-
-static void make_room(struct ctx *c)
-{
-    CHECK_EQ(bide_chan_try_recv(&c->chan, &c->received), 0);
-    CHECK_EQ(c->received, FIRST);
-}
-
-static void check_sent(struct ctx *c, long result)
-{
-    CHECK_EQ(bide_chan_try_recv(&c->chan, &c->received), cancelled(result) ? -EAGAIN : result);
-    CHECK_EQ(c->received, cancelled(result) ? FIRST : SECOND);
-}
-
-static void open_empty_chan(struct ctx *c)
-{
-    CHECK_EQ(bide_chan_init(&c->chan, sizeof(int), 1), 0);
-}
-
-static void put_value(struct ctx *c)
-{
-    CHECK_EQ(bide_chan_try_send(&c->chan, &(int){ FIRST }), 0);
-}
-
-static void check_received(struct ctx *c, long result)
-{
-    CHECK_EQ(c->received, cancelled(result) ? 0 : FIRST);
-    CHECK_EQ(bide_chan_try_recv(&c->chan, &c->received), cancelled(result) ? 0 : -EAGAIN);
-    CHECK_EQ(c->received, FIRST);
-}
-
-static void close_chan(struct ctx *c)
-{
-    bide_chan_release(&c->chan);
-}
-
-LEAF(chan_send, bide_chan_send, &c->chan, &c->sent)
-LEAF(chan_recv, bide_chan_recv, &c->chan, &c->received)
+#include "operations_sync.h"
 
 #define BOTH(name, open, ready, check, close) \
     { #name, open, name##_plain, name##_make, ready, check, close }
@@ -710,6 +670,15 @@ static const struct operation operations[] = {
     BOTH(file_watch_next, open_watch, create_other, check_seen, close_watch),
     BOTH(chan_send, open_full_chan, make_room, check_sent, close_chan),
     BOTH(chan_recv, open_empty_chan, put_value, check_received, close_chan),
+    BOTH(mutex_lock, open_locked, unlock_mutex, check_mutex, open_nothing),
+    BOTH(rwlock_read, open_locked, unlock_rwlock, check_rwlock, open_nothing),
+    BOTH(rwlock_write, open_locked, unlock_rwlock, check_rwlock, open_nothing),
+    BOTH(semaphore_acquire, open_nothing, give_permits, check_permits, open_nothing),
+    BOTH(condition_wait, open_nothing, signal_condition, check_condition, open_nothing),
+    BOTH(event_wait, open_nothing, set_event, check_zero, open_nothing),
+    BOTH(waitgroup_wait, open_count, count_down, check_zero, open_nothing),
+    BOTH(barrier_wait, open_barrier, come_too, check_barrier, open_nothing),
+    BOTH(once_begin, open_begun, fail_to_do_it, check_once, open_nothing),
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };
 
