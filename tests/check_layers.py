@@ -34,6 +34,7 @@ HEADERS = {
     "bide.h": "libbide",
     "condition.h": "sync",
     "chan.h": "sync",
+    "context.h": "core",
     "event.h": "sync",
     "file_watch.h": "io",
     "future.h": "base",

@@ -6,6 +6,7 @@
 #include <bide/base.h>
 #include <bide/condition.h>
 #include <bide/chan.h>
+#include <bide/context.h>
 #include <bide/event.h>
 #include <bide/file_watch.h>
 #include <bide/future.h>

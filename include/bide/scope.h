@@ -27,6 +27,7 @@ struct bide__group {
     void *winner;                 /* atomic: of a race, the first child that took effect */
     const char *site;
     bide_time deadline;           /* of the children */
+    struct bide__binding *bindings; /* that the children see */
     size_t pending;               /* children not over */
     int error;                    /* of the first child that failed */
     int unbegun;                  /* -ENOMEM: why a child could not begin; else 0 */

@@ -130,6 +130,7 @@ static void run_task(struct bide__fiber *fiber, struct bide_future *f)
     fiber->task = f;
     fiber->site = bide__child_site(f);
     fiber->deadline = g->deadline;
+    fiber->bindings = g->bindings;
     f->flags &= (uint8_t)~BIDE__QUEUED;
     f->state = BIDE_RUNNING;
     f->parent = g->frame;
@@ -141,6 +142,7 @@ static void run_task(struct bide__fiber *fiber, struct bide_future *f)
     bide__self.current = NULL;
     f->state = BIDE_DONE;
     fiber->task = NULL;
+    fiber->bindings = NULL;
     fiber->cancelled = fiber->marked = 0;
     fiber->name[0] = '\0';
     bide__child_ended(f);

@@ -10,13 +10,15 @@
 
 /* fiber is NULL for a scope outside a runtime. */
 void bide__group_open_in(struct bide__group *g, struct bide__fiber *fiber, int policy,
-                         const char *site, struct bide_future *frame, bide_time deadline)
+                         const char *site, struct bide_future *frame, bide_time deadline,
+                         struct bide__binding *bindings)
 {
     g->fiber = fiber;
     g->frame = frame;
     g->winner = NULL;
     g->site = site;
     g->deadline = deadline;
+    g->bindings = bindings;
     g->pending = 0;
     g->error = g->unbegun = 0;
     g->policy = (uint8_t)policy;
@@ -37,7 +39,7 @@ void bide__group_open(struct bide__group *g, struct bide__fiber *fiber, int poli
                       const char *site)
 {
     bide__group_open_in(g, fiber, policy, site, bide__self.current,
-                        fiber ? fiber->deadline : BIDE_FOREVER);
+                        fiber ? fiber->deadline : BIDE_FOREVER, fiber ? fiber->bindings : NULL);
 }
 
 void bide__group_close(struct bide__group *g)

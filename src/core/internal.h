@@ -15,6 +15,7 @@
 #include "platform/reactor.h"
 #include "platform/stack.h"
 
+#include <bide/context.h>
 #include <bide/io.h>
 #include <bide/join.h>
 #include <bide/leaf.h>
@@ -55,6 +56,7 @@ struct bide__fiber {
     struct bide__list groups;    /* open joins, races and scopes, bide__group.open */
     struct bide_future *task;    /* that runs on this stack; NULL in a runner */
     bide_time deadline;          /* of what runs now */
+    struct bide__binding *bindings; /* that it sees, innermost first */
     uint8_t cancelled;           /* WHY bits that the running code sees */
     uint8_t marked;              /* some future of the task was cancelled */
     uint8_t parked;              /* waits to be made ready */
@@ -243,7 +245,8 @@ static inline size_t bide__spawned_size(size_t future_size)
 void bide__group_open(struct bide__group *g, struct bide__fiber *fiber, int policy,
                       const char *site);
 void bide__group_open_in(struct bide__group *g, struct bide__fiber *fiber, int policy,
-                         const char *site, struct bide_future *frame, bide_time deadline);
+                         const char *site, struct bide_future *frame, bide_time deadline,
+                         struct bide__binding *bindings);
 bool bide__group_add(struct bide__group *g, struct bide_future *f); /* false: over already */
 void bide__group_wait(struct bide__group *g);
 void bide__group_close(struct bide__group *g);
@@ -291,6 +294,9 @@ void bide__team_stats(struct bide__worker *w, void (*add)(struct bide__worker *w
 
 /* ---- join.c ---- */
 void bide__join_publish(struct bide__fiber *fiber);
+
+/* ---- context.c ---- */
+struct bide__binding **bide__bindings(void); /* where the calling fiber or thread has them */
 
 /* ---- cancel.c ---- */
 void bide__cancel_why(struct bide_future *f, int why);

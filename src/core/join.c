@@ -93,6 +93,7 @@ struct bide__lazy_join {
     size_t at; /* the member that runs */
     struct bide_future *frame;
     bide_time deadline;
+    struct bide__binding *bindings;
     bool published;
     struct bide__group group; /* valid when published */
 };
@@ -101,7 +102,8 @@ static void publish(struct bide__lazy_join *join, struct bide__fiber *fiber)
 {
     struct bide__group *g = &join->group;
     struct bide_future *running = member(&join->m, join->at);
-    bide__group_open_in(g, fiber, join->m.policy, join->m.site, join->frame, join->deadline);
+    bide__group_open_in(g, fiber, join->m.policy, join->m.site, join->frame, join->deadline,
+                        join->bindings);
     running->group = g;
     running->fiber = fiber;
     g->pending++;
@@ -166,6 +168,7 @@ static INLINE int drive_functions(struct many m, struct bide__fiber *fiber)
     join.m = m;
     join.frame = bide__self.current;
     join.deadline = fiber->deadline;
+    join.bindings = fiber->bindings;
     join.published = false;
     fiber->lazy = &join;
     int result = 0;

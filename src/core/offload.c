@@ -92,11 +92,18 @@ int bide_offload_call_with(const struct bide_offload_options *options, int (*cal
 
 /* ---- bide_offload ---- */
 
+struct elsewhere {
+    struct bide_future *f;
+    struct bide__binding *bindings;
+};
+
 /* On a thread of the pool, which is outside any runtime: operations block. */
 static int drive_there(void *arg)
 {
-    struct bide_future *f = arg;
-    bide__await(f, "bide_offload");
+    const struct elsewhere *there = arg;
+    *bide__bindings() = there->bindings;
+    bide__await(there->f, "bide_offload");
+    *bide__bindings() = NULL;
     return 0;
 }
 
@@ -109,7 +116,8 @@ void bide__offload(struct bide_future *f, const struct bide_offload_options *opt
     }
     if (!bide__check_cold(f, "offload", site))
         return;
-    bide_let call = bide_async(bide_offload_call_with, options, drive_there, f);
+    struct elsewhere there = { f, *bide__bindings() };
+    bide_let call = bide_async(bide_offload_call_with, options, drive_there, &there);
     bide_await(&call);
     if (bide_error(&call))
         bide__fail(f, bide_error(&call));

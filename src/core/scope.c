@@ -43,6 +43,7 @@ static int wait_outside(struct bide_scope *scope)
     g->fiber = fiber;
     fiber->worker->stats.tasks += g->pending;
     g->frame = bide__self.current;
+    g->bindings = fiber->bindings;
     bide__list_push(&fiber->groups, &g->open);
     /* A child that ends at once may end others, so each step takes the list as it is then. */
     for (size_t n = g->pending; n > 0 && !bide__list_empty(&g->children); n--) {
@@ -139,8 +140,10 @@ int bide__spawn_error(const struct bide_scope *scope)
 
 void bide__begin_child(struct bide__group *g, struct bide_future *f)
 {
-    if (g->fiber && bide__list_empty(&g->open)) /* by hand, and used again */
+    if (g->fiber && bide__list_empty(&g->open)) { /* by hand, and used again */
+        g->bindings = g->fiber->bindings;
         bide__list_push(&g->fiber->groups, &g->open);
+    }
     if (bide__group_add(g, f) && g->fiber) {
         bide__count(&g->fiber->worker->stats.spawned, 1);
         bide__group_enqueue(g, f);

@@ -258,6 +258,7 @@ int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
 static void run_main(struct bide__worker *w, struct bide_future *f, const char *site)
 {
     struct bide__group g;
+    w->root.bindings = *bide__bindings();
     bide__self = (struct bide__self){ .fiber = &w->root };
     w->root.site = site;
     w->budget = BUDGET;
