@@ -43,6 +43,7 @@ HEADERS = {
     "join.h": "core",
     "keywords.h": "libbide",
     "leaf.h": "base",
+    "local.h": "core",
     "mutex.h": "sync",
     "net.h": "net",
     "offload.h": "core",

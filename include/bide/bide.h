@@ -13,6 +13,7 @@
 #include <bide/io.h>
 #include <bide/join.h>
 #include <bide/leaf.h>
+#include <bide/local.h>
 #include <bide/mutex.h>
 #include <bide/offload.h>
 #include <bide/process.h>

@@ -138,7 +138,8 @@ enum bide__flag {
     BIDE__STARTED = 16,  /* by bide_start: may be awaited while it runs */
     BIDE__MALLOC = 32,   /* a copy spawned outside a runtime */
     BIDE__PARALLEL = 64, /* a copy made by bide_spawn_parallel */
-    BIDE__PART = 128,    /* a leaf began it as a part of itself: its parent */
+    BIDE__PART = 128,    /* of a leaf: another began it as a part of itself, its parent */
+    BIDE__LOCALS = 128,  /* of a function: a task that has values of bide_local */
 };
 
 /* What this thread runs now. Read by the inlined part of bide_await alone. */

@@ -80,6 +80,7 @@ struct bide_offload_call_future {
         struct bide_offload_options options;
     } args;
     struct bide__job job, hook;
+    struct bide__binding *bindings; /* that the call sees */
 };
 extern BIDE_API const struct bide_type bide_offload_call_type;
 

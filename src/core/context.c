@@ -17,6 +17,14 @@ struct bide__binding **bide__bindings(void)
     return fiber ? &fiber->bindings : &outside;
 }
 
+/* What a leaf sees: that it is driven with, and that stays until its end. */
+struct bide__binding *bide__bindings_of(const struct bide_future *leaf)
+{
+    while (!leaf->group && leaf->flags & BIDE__PART)
+        leaf = leaf->parent;
+    return leaf->group ? leaf->group->bindings : leaf->fiber->bindings;
+}
+
 struct bide__binding *bide__bind(struct bide__binding *binding)
 {
     struct bide__binding **innermost = bide__bindings();

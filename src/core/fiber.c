@@ -139,6 +139,8 @@ static void run_task(struct bide__fiber *fiber, struct bide_future *f)
     if (BIDE__UNLIKELY(f->flags & WHY))
         bide__begun_cancelled(fiber);
     f->type->run(f);
+    if (BIDE__UNLIKELY(f->flags & BIDE__LOCALS))
+        bide__locals_end(f);
     bide__self.current = NULL;
     f->state = BIDE_DONE;
     fiber->task = NULL;

@@ -95,6 +95,8 @@ void bide__run_here(struct bide__fiber *fiber, struct bide_future *f)
     if (BIDE__UNLIKELY(f->flags & WHY))
         bide__begun_cancelled(fiber);
     f->type->run(f);
+    if (BIDE__UNLIKELY(f->flags & BIDE__LOCALS))
+        bide__locals_end(f);
     bide__self.current = up;
     f->state = BIDE_DONE;
     if (BIDE__UNLIKELY(f->flags & WHY))

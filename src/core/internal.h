@@ -62,6 +62,7 @@ struct bide__fiber {
     uint8_t parked;              /* waits to be made ready */
     char name[NAME_SIZE];        /* given by bide_name; "" if none */
     const char *site;            /* where the task was spawned or driven */
+    struct bide__local *locals;  /* of tasks on this stack, newest first */
     struct bide__list link;      /* in worker->idle, or in a group's awaiters */
     char *bottom;                /* of the stack; NULL: a thread's own */
     struct bide__hooks hooks;
@@ -294,9 +295,14 @@ void bide__team_stats(struct bide__worker *w, void (*add)(struct bide__worker *w
 
 /* ---- join.c ---- */
 void bide__join_publish(struct bide__fiber *fiber);
+const struct bide_future *bide__join_running(const struct bide__fiber *fiber);
 
 /* ---- context.c ---- */
 struct bide__binding **bide__bindings(void); /* where the calling fiber or thread has them */
+struct bide__binding *bide__bindings_of(const struct bide_future *leaf); /* that is running */
+
+/* ---- local.c ---- */
+void bide__locals_end(struct bide_future *task); /* which has BIDE__LOCALS, and is still running */
 
 /* ---- cancel.c ---- */
 void bide__cancel_why(struct bide_future *f, int why);

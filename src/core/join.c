@@ -128,6 +128,12 @@ void bide__join_publish(struct bide__fiber *fiber)
         publish(inner, fiber);
 }
 
+/* The child of the innermost of those joins. */
+const struct bide_future *bide__join_running(const struct bide__fiber *fiber)
+{
+    return fiber->lazy ? member(&fiber->lazy->m, fiber->lazy->at) : NULL;
+}
+
 /* Does the end of f, which has not suspended, end the whole? */
 static INLINE bool enough(const struct many *m, const struct bide_future *f)
 {
@@ -144,6 +150,17 @@ static void fail_from(const struct many *m, size_t i, int error)
             bide__fail(member(m, i), error);
 }
 
+static __attribute__((noinline)) void ended_marked(struct bide_future *f, struct bide_future *up)
+{
+    if (f->flags & BIDE__LOCALS)
+        bide__locals_end(f);
+    f->state = BIDE_DONE;
+    if (f->flags & WHY) {
+        bide__self.current = up;
+        bide__unwound();
+    }
+}
+
 /* Leaves bide__self.current at f: the caller puts it back when all have run. */
 static INLINE void run_as_awaited(struct bide_future *f, struct bide_future *up)
 {
@@ -154,11 +171,10 @@ static INLINE void run_as_awaited(struct bide_future *f, struct bide_future *up)
     f->error = 0;
     bide__self.current = f;
     f->type->run(f);
-    f->state = BIDE_DONE;
-    if (BIDE__UNLIKELY(f->flags & WHY)) {
-        bide__self.current = up;
-        bide__unwound();
-    }
+    if (BIDE__UNLIKELY(f->flags & (WHY | BIDE__LOCALS)))
+        ended_marked(f, up);
+    else
+        f->state = BIDE_DONE;
 }
 
 static INLINE int drive_functions(struct many m, struct bide__fiber *fiber)

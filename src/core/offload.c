@@ -24,8 +24,12 @@ static struct bide_offload_call_future *call_of(struct bide__job *job)
 static void call_work(struct bide__job *job)
 {
     struct bide_offload_call_future *f = call_of(job);
+    struct bide__binding **bindings = bide__bindings(); /* of this thread, which is the task now */
     offloaded = f;
+    *bindings = f->bindings;
     f->value = f->args.call(f->args.arg);
+    bide__locals_end(NULL);
+    *bindings = NULL;
     offloaded = NULL;
     if (f->args.options.cancel)
         bide__pool_over(&f->job, &f->hook);
@@ -48,6 +52,7 @@ static enum bide_leaf_start call_start(struct bide_future *future)
     struct bide_offload_call_future *f = (struct bide_offload_call_future *)future;
     f->job = (struct bide__job){ .work = call_work, .post.deliver = call_done };
     f->hook = (struct bide__job){ .work = hook_work };
+    f->bindings = bide__bindings_of(future);
     f->cancelled = 0;
     int error = bide__pool_submit(bide__worker(), &f->job,
                                   f->args.options.brief ? BIDE__LANE_SHORT : BIDE__LANE_LONG);
@@ -92,18 +97,11 @@ int bide_offload_call_with(const struct bide_offload_options *options, int (*cal
 
 /* ---- bide_offload ---- */
 
-struct elsewhere {
-    struct bide_future *f;
-    struct bide__binding *bindings;
-};
-
 /* On a thread of the pool, which is outside any runtime: operations block. */
 static int drive_there(void *arg)
 {
-    const struct elsewhere *there = arg;
-    *bide__bindings() = there->bindings;
-    bide__await(there->f, "bide_offload");
-    *bide__bindings() = NULL;
+    struct bide_future *f = arg;
+    bide__await(f, "bide_offload");
     return 0;
 }
 
@@ -116,8 +114,7 @@ void bide__offload(struct bide_future *f, const struct bide_offload_options *opt
     }
     if (!bide__check_cold(f, "offload", site))
         return;
-    struct elsewhere there = { f, *bide__bindings() };
-    bide_let call = bide_async(bide_offload_call_with, options, drive_there, &there);
+    bide_let call = bide_async(bide_offload_call_with, options, drive_there, f);
     bide_await(&call);
     if (bide_error(&call))
         bide__fail(f, bide_error(&call));

@@ -219,8 +219,24 @@ TEST(a_runtime_sees_what_its_thread_has_bound)
     }
 }
 
+static int call_sees(void *expected)
+{
+    return see(expected, true);
+}
+
 FIBER_TEST(what_is_offloaded_sees_it)
 {
+    BIDE_WITH(&name, "scope")
+        scope(s)
+            BIDE_WITH(&name, "me") {
+                CHECK_EQ(bide_offload_call(call_sees, "me"), 0);
+                let call = async(bide_offload_call, call_sees, "scope");
+                bide_start(&call);
+                let second = async(bide_offload_call, call_sees, "scope");
+                spawn(&s, bide_then(second, then_see, "scope"));
+                CHECK_EQ(bide_scope_wait(&s), 0);
+                CHECK_EQ(call.value, 0);
+            }
     BIDE_WITH(&name, "me")
         CHECK_EQ(bide_offload(async(see_and_bind, "me", true)), 0);
     CHECK_EQ(bide_offload(async(see_and_bind, "nobody", true)), 0);
