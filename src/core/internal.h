@@ -85,7 +85,7 @@ struct bide__watch {
     bide_time limit;               /* 0: not watched */
     pthread_t thread;
     const struct bide__self *self; /* the thread's */
-    bool has_stack;                /* for signals */
+    bool takes_signal;             /* it had SIGURG unblocked, and a stack for it */
     bool reported, reporting;      /* it was, since it went on last; it is just now */
     uint64_t progress;             /* as it was at the last look */
     int until_poll;

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRAMES = 48, OWN_FRAMES = 2, NAME = 64, SITE = 128, ANSWER_MS = 100 };
+enum { FRAMES = 48, OWN_FRAMES = 2, NAME = 64, SITE = 128, ANSWER_MS = 1000 };
 #define LIMIT_DEFAULT (50 * BIDE_MS)
 #define TICK_MIN BIDE_MS
 #define LINGER BIDE_S /* of nothing to do, before the thread dozes or leaves */
@@ -105,12 +105,12 @@ static bool answered_in_time(void)
     return true;
 }
 
-/* False: the signal has an action of the program's, or no stack, or is blocked. */
+/* False: the signal has an action of the program's, is blocked, or has no stack. */
 static bool ask(struct bide__worker *w)
 {
     struct sigaction before, now, ours = { .sa_handler = on_signal,
                                            .sa_flags = SA_RESTART | SA_ONSTACK };
-    if (!w->watch.has_stack || sigaction(SIGURG, NULL, &before) < 0 ||
+    if (!w->watch.takes_signal || sigaction(SIGURG, NULL, &before) < 0 ||
         before.sa_flags & SA_SIGINFO ||
         (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN))
         return false;
@@ -381,11 +381,15 @@ void bide__watch(struct bide__worker *w)
     if (limit == BIDE_FOREVER)
         return;
     stack_t signal_stack;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    bool has_stack =
+        sigaltstack(NULL, &signal_stack) == 0 && !(signal_stack.ss_flags & SS_DISABLE);
     w->watch = (struct bide__watch){
         .limit = limit,
         .thread = pthread_self(),
         .self = &bide__self,
-        .has_stack = sigaltstack(NULL, &signal_stack) == 0 && !(signal_stack.ss_flags & SS_DISABLE),
+        .takes_signal = has_stack && !sigismember(&blocked, SIGURG),
     };
     pthread_mutex_lock(&lock);
     bide__list_push(&watched, &w->watch.link);
