@@ -19,6 +19,7 @@
 #include <bide/process.h>
 #include <bide/once.h>
 #include <bide/promise.h>
+#include <bide/retry.h>
 #include <bide/runtime.h>
 #include <bide/rwlock.h>
 #include <bide/scope.h>
