@@ -39,6 +39,7 @@ HEADERS = {
     "event.h": "sync",
     "file_watch.h": "io",
     "future.h": "base",
+    "hedge.h": "sync",
     "http.h": "http",
     "io.h": "base",
     "join.h": "core",

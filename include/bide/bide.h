@@ -10,6 +10,7 @@
 #include <bide/event.h>
 #include <bide/file_watch.h>
 #include <bide/future.h>
+#include <bide/hedge.h>
 #include <bide/io.h>
 #include <bide/join.h>
 #include <bide/leaf.h>
