@@ -46,6 +46,7 @@ HEADERS = {
     "keywords.h": "libbide",
     "leaf.h": "base",
     "local.h": "core",
+    "map.h": "sync",
     "mutex.h": "sync",
     "net.h": "net",
     "offload.h": "core",

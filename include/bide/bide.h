@@ -15,6 +15,7 @@
 #include <bide/join.h>
 #include <bide/leaf.h>
 #include <bide/local.h>
+#include <bide/map.h>
 #include <bide/mutex.h>
 #include <bide/offload.h>
 #include <bide/process.h>
