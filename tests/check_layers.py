@@ -59,6 +59,7 @@ HEADERS = {
     "scope.h": "core",
     "semaphore.h": "sync",
     "signal.h": "core",
+    "singleflight.h": "sync",
     "sqlite.h": "db",
     "then.h": "core",
     "time.h": "core",

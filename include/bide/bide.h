@@ -27,6 +27,7 @@
 #include <bide/scope.h>
 #include <bide/semaphore.h>
 #include <bide/signal.h>
+#include <bide/singleflight.h>
 #include <bide/then.h>
 #include <bide/time.h>
 #include <bide/waitgroup.h>
