@@ -53,6 +53,7 @@ HEADERS = {
     "process.h": "io",
     "once.h": "sync",
     "promise.h": "core",
+    "rate.h": "sync",
     "retry.h": "sync",
     "runtime.h": "core",
     "rwlock.h": "sync",

@@ -21,6 +21,7 @@
 #include <bide/process.h>
 #include <bide/once.h>
 #include <bide/promise.h>
+#include <bide/rate.h>
 #include <bide/retry.h>
 #include <bide/runtime.h>
 #include <bide/rwlock.h>
