@@ -46,6 +46,7 @@ HEADERS = {
     "keywords.h": "libbide",
     "leaf.h": "base",
     "local.h": "core",
+    "limit.h": "sync",
     "map.h": "sync",
     "mutex.h": "sync",
     "net.h": "net",

@@ -14,6 +14,7 @@
 #include <bide/io.h>
 #include <bide/join.h>
 #include <bide/leaf.h>
+#include <bide/limit.h>
 #include <bide/local.h>
 #include <bide/map.h>
 #include <bide/mutex.h>
