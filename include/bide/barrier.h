@@ -34,7 +34,7 @@ struct bide_barrier {
  * Returns  1 to the one that came last, for what only one of them is to do; 0 to the others; or
  * Errors   -ECANCELED, -ETIMEDOUT (an inherited deadline).
  * Cancel   on an error the caller has left, and the others wait for one more. One that passed
- *          before its cancellation returns 0.
+ *          before its cancellation returns 0, also in a race that another has won meanwhile.
  * Context  fiber of any worker, or a plain thread.
  */
 BIDE_SUSPENDS BIDE_API int bide_barrier_wait(struct bide_barrier *barrier);

@@ -42,8 +42,8 @@ struct bide_condition {
  * Errors   -ECANCELED, -ETIMEDOUT (an inherited deadline).
  * Cancel   on an error no signal was taken: one that comes then goes to another. The mutex is
  *          locked again first, and this waiting is not cut short: its holder decides how long it
- *          takes. In a race it may be signalled late: look at bide_state(). One that has not
- *          begun has never unlocked the mutex.
+ *          takes. In a race it takes a signal only if it wins; the mutex is the caller's again
+ *          in either case, for one that has not begun has never unlocked it.
  * Context  fiber of any worker, or a plain thread. In a join or a race: of the task that holds the
  *          mutex. Without the mutex it aborts.
  */

@@ -29,8 +29,7 @@ struct bide_mutex {
  *
  * Returns  0, or
  * Errors   -ECANCELED, -ETIMEDOUT (an inherited deadline).
- * Cancel   on an error the mutex is not the caller's. In a race it may be won late: look at
- *          bide_state(), and unlock it.
+ * Cancel   on an error the mutex is not the caller's. In a race it is only if it wins.
  * Context  fiber of any worker, or a plain thread. Locking it again in the same task would wait
  *          for ever: it aborts.
  */

@@ -45,8 +45,7 @@ struct bide_once {
  *
  * Returns  0: it is done; 1: the caller does it, and then calls bide_once_end; or
  * Errors   -ECANCELED, -ETIMEDOUT (an inherited deadline).
- * Cancel   on an error it is not the caller's to do. In a race it may become so late: look at
- *          bide_state().
+ * Cancel   on an error it is not the caller's to do. In a race it is only if it wins.
  *
  * bide_once_end - @error is 0: it is done; below 0: it is not, and the next one's to do. Never
  * suspends, also when the caller is cancelled.

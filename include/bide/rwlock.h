@@ -34,8 +34,8 @@ struct bide_rwlock {
  *
  * Returns  0, or
  * Errors   -ECANCELED, -ETIMEDOUT (an inherited deadline).
- * Cancel   on an error the lock is not the caller's, and those behind it move up. In a race it may
- *          be won late: look at bide_state(), and unlock it.
+ * Cancel   on an error the lock is not the caller's, and those behind it move up. In a race it is
+ *          only if it wins.
  * Context  fiber of any worker, or a plain thread. A task that holds the lock must not ask for it
  *          again, in no way: it might wait for itself. For one that writes that aborts.
  */

@@ -34,8 +34,7 @@ struct bide_semaphore {
  *
  * Returns  0, or
  * Errors   -ECANCELED, -ETIMEDOUT (an inherited deadline).
- * Cancel   on an error no permit was taken. In a race they may be won late: look at bide_state(),
- *          and give them back.
+ * Cancel   on an error no permit was taken. In a race they are taken only if it wins.
  * Context  fiber of any worker, or a plain thread.
  */
 BIDE_SUSPENDS BIDE_API int bide_semaphore_acquire(struct bide_semaphore *semaphore, size_t n);

@@ -37,7 +37,7 @@ static enum bide_leaf_start wait_start(struct bide_future *future)
     return BIDE_LEAF_PENDING;
 }
 
-/* Under the lock. */
+/* Under the lock. One that is in no queue any more leaves as well. */
 static void leave(struct bide__wait_future *f)
 {
     bide__list_remove(&f->waiter.link);
@@ -71,7 +71,7 @@ int bide_condition_wait(struct bide_condition *condition, struct bide_mutex *mut
 void bide_condition_signal(struct bide_condition *condition)
 {
     bide__lock(&condition->lock);
-    struct bide__wait_future *f = bide__queue_first(&condition->queue);
+    struct bide__wait_future *f = bide__queue_claim(&condition->queue);
     if (f)
         leave(f);
     bide__unlock(&condition->lock);
@@ -84,7 +84,7 @@ void bide_condition_broadcast(struct bide_condition *condition)
     struct bide__list signalled;
     bide__list_init(&signalled);
     bide__lock(&condition->lock);
-    for (struct bide__wait_future *f; (f = bide__queue_first(&condition->queue));) {
+    for (struct bide__wait_future *f; (f = bide__queue_claim(&condition->queue));) {
         leave(f);
         bide__list_push(&signalled, &f->waiter.link);
     }

@@ -25,8 +25,13 @@ static enum bide_leaf_start lock_start(struct bide_future *future)
     f->args.owner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
     f->value = 0;
     bide__lock(&mutex->lock);
-    bool own = mutex->owner == f->args.owner, taken = take(mutex, f->args.owner);
-    if (!taken && !own)
+    bool own = mutex->owner == f->args.owner, free = !mutex->owner;
+    bool taken = free && bide__claim(future);
+    if (taken)
+        mutex->owner = f->args.owner;
+    else if (free)
+        bide__queue_none(future);
+    else if (!own)
         bide__queue_push(&mutex->queue, future);
     bide__unlock(&mutex->lock);
     if (own)
@@ -74,11 +79,21 @@ int bide_mutex_try_lock(struct bide_mutex *mutex)
     return try_lock(mutex) ? 0 : -EBUSY;
 }
 
+/* Under the lock: who has it next. A wait for a condition that ends has to have it. */
+static struct bide__wait_future *next_owner(const struct bide_mutex *mutex)
+{
+    struct bide__wait_future *f;
+    while ((f = bide__queue_first(&mutex->queue)) && f->future.type == &bide_mutex_lock_type &&
+           !bide__waiter_claim(f))
+        continue;
+    return f;
+}
+
 void bide_mutex_unlock(struct bide_mutex *mutex)
 {
     bide__lock(&mutex->lock);
     bool locked = mutex->owner != NULL;
-    struct bide__wait_future *next = bide__queue_first(&mutex->queue);
+    struct bide__wait_future *next = next_owner(mutex);
     if (next)
         bide__queue_take(next, next->value); /* 0, or what a wait for a condition ends with */
     mutex->owner = next ? lock_of(&next->future)->args.owner : NULL;

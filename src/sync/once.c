@@ -20,15 +20,18 @@ static enum bide_leaf_start begin_start(struct bide_future *future)
     f->args.runner = runner;
     bide__lock(&once->lock);
     bool done = is_done(once), own = once->runner == runner, free = !done && !once->runner;
-    f->value = free;
-    if (free)
+    bool begun = free && bide__claim(future);
+    f->value = begun;
+    if (begun)
         once->runner = runner;
+    else if (free)
+        bide__queue_none(future);
     else if (!done && !own)
         bide__queue_push(&once->queue, future);
     bide__unlock(&once->lock);
     if (own)
         bide__panic("%s: bide_once_begin: this task is doing it", bide_current_name());
-    return done || free ? BIDE_LEAF_DONE : BIDE_LEAF_PENDING;
+    return done || begun ? BIDE_LEAF_DONE : BIDE_LEAF_PENDING;
 }
 
 static void begin_cancel(struct bide_future *f)
@@ -58,7 +61,7 @@ static void finish(struct bide_once *once, struct bide__list *taken)
 /* Under the lock: the next one does it. */
 static void pass_on(struct bide_once *once, struct bide__list *taken)
 {
-    struct bide__wait_future *next = bide__queue_first(&once->queue);
+    struct bide__wait_future *next = bide__queue_claim(&once->queue);
     once->runner = next ? begin_of(&next->future)->args.runner : NULL;
     if (next)
         bide__queue_take_to(next, 1, taken);

@@ -21,29 +21,35 @@ static bool writes(const struct bide_future *f)
 /* ---- under the lock ---- */
 
 /* writer is NULL for a reader. */
-static inline bool enter(struct bide_rwlock *lock, const void *writer)
+static inline bool may_enter(const struct bide_rwlock *lock, const void *writer)
 {
-    if (lock->writer || (writer && lock->readers))
-        return false;
+    return !lock->writer && !(writer && lock->readers);
+}
+
+/* The same of somebody who comes. */
+static inline bool may_enter_first(const struct bide_rwlock *lock, const void *writer)
+{
+    return bide__queue_empty(&lock->queue) && may_enter(lock, writer);
+}
+
+static inline void enter(struct bide_rwlock *lock, const void *writer)
+{
     if (writer)
         lock->writer = writer;
     else
         lock->readers++;
-    return true;
-}
-
-/* The same of somebody who comes. */
-static inline bool enter_if_first(struct bide_rwlock *lock, const void *writer)
-{
-    return bide__queue_empty(&lock->queue) && enter(lock, writer);
 }
 
 /* Somebody left, the inside or the queue: those who may enter now. */
 static void admit(struct bide_rwlock *lock, struct bide__list *taken)
 {
     for (struct bide__wait_future *f; (f = bide__queue_first(&lock->queue));) {
-        if (!enter(lock, writes(&f->future) ? enter_of(&f->future)->args.owner : NULL))
+        const void *writer = writes(&f->future) ? enter_of(&f->future)->args.owner : NULL;
+        if (!may_enter(lock, writer))
             break;
+        if (!bide__waiter_claim(f))
+            continue;
+        enter(lock, writer);
         bide__queue_take_to(f, 0, taken);
     }
 }
@@ -60,12 +66,17 @@ static enum bide_leaf_start enter_start(struct bide_future *future)
     struct bide_rwlock_read_future *f = enter_of(future);
     struct bide_rwlock *lock = f->args.lock;
     const void *owner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    const void *writer = writes(future) ? owner : NULL;
     f->args.owner = owner;
     f->value = 0;
     bide__lock(&lock->lock);
-    bool own = lock->writer == owner;
-    bool entered = enter_if_first(lock, writes(future) ? owner : NULL);
-    if (!entered && !own)
+    bool own = lock->writer == owner, may = may_enter_first(lock, writer);
+    bool entered = may && bide__claim(future);
+    if (entered)
+        enter(lock, writer);
+    else if (may)
+        bide__queue_none(future);
+    else if (!own)
         bide__queue_push(&lock->queue, future);
     bide__unlock(&lock->lock);
     if (own)
@@ -95,7 +106,9 @@ const struct bide_type bide_rwlock_write_type = BIDE_LEAF_TYPE(bide_rwlock_write
 static inline bool try_enter(struct bide_rwlock *lock, const void *writer)
 {
     bide__lock(&lock->lock);
-    bool entered = enter_if_first(lock, writer);
+    bool entered = may_enter_first(lock, writer);
+    if (entered)
+        enter(lock, writer);
     bide__unlock(&lock->lock);
     return entered;
 }

@@ -11,12 +11,9 @@ static struct bide_semaphore_acquire_future *acquire_of(struct bide_future *f)
 
 /* ---- under the lock ---- */
 
-static inline bool take(struct bide_semaphore *semaphore, size_t n)
+static inline bool may_take(const struct bide_semaphore *semaphore, size_t n)
 {
-    if (semaphore->permits < n || !bide__queue_empty(&semaphore->queue))
-        return false;
-    semaphore->permits -= n;
-    return true;
+    return semaphore->permits >= n && bide__queue_empty(&semaphore->queue);
 }
 
 /* Permits came, or the first in the queue left: those whose turn it is now. */
@@ -26,6 +23,8 @@ static void serve(struct bide_semaphore *semaphore, struct bide__list *taken)
         size_t n = acquire_of(&f->future)->args.n;
         if (semaphore->permits < n)
             break;
+        if (!bide__waiter_claim(f))
+            continue;
         semaphore->permits -= n;
         bide__queue_take_to(f, 0, taken);
     }
@@ -39,8 +38,12 @@ static enum bide_leaf_start acquire_start(struct bide_future *future)
     struct bide_semaphore *semaphore = f->args.semaphore;
     f->value = 0;
     bide__lock(&semaphore->lock);
-    bool taken = take(semaphore, f->args.n);
-    if (!taken)
+    bool may = may_take(semaphore, f->args.n), taken = may && bide__claim(future);
+    if (taken)
+        semaphore->permits -= f->args.n;
+    else if (may)
+        bide__queue_none(future);
+    else
         bide__queue_push(&semaphore->queue, future);
     bide__unlock(&semaphore->lock);
     return taken ? BIDE_LEAF_DONE : BIDE_LEAF_PENDING;
@@ -69,7 +72,9 @@ const struct bide_type bide_semaphore_acquire_type =
 static inline bool try_acquire(struct bide_semaphore *semaphore, size_t n)
 {
     bide__lock(&semaphore->lock);
-    bool taken = take(semaphore, n);
+    bool taken = may_take(semaphore, n);
+    if (taken)
+        semaphore->permits -= n;
     bide__unlock(&semaphore->lock);
     return taken;
 }

@@ -56,20 +56,28 @@ static inline struct bide__wait_future *bide__queue_first(const struct bide__que
 }
 
 /*
- * The first whose operation may take effect: one of a race that another one has won is not that. It
- * leaves the queue, and goes on waiting for its cancellation alone, which is on its way.
+ * May f, which waits, take effect? One of a race that another one has won may not: it leaves the
+ * queue, and goes on waiting for its cancellation alone, which is on its way.
  */
+static inline bool bide__waiter_claim(struct bide__wait_future *f)
+{
+    if (BIDE__LIKELY(bide__claim(&f->future)))
+        return true;
+    bide__list_remove(&f->waiter.link);
+    bide__list_init(&f->waiter.link);
+    return false;
+}
+
+/* The first that may, or NULL. */
 static inline struct bide__wait_future *bide__queue_claim(const struct bide__queue *queue)
 {
     struct bide__wait_future *f;
-    while ((f = bide__queue_first(queue)) && BIDE__UNLIKELY(!bide__claim(&f->future))) {
-        bide__list_remove(&f->waiter.link);
-        bide__list_init(&f->waiter.link);
-    }
+    while ((f = bide__queue_first(queue)) && !bide__waiter_claim(f))
+        continue;
     return f;
 }
 
-/* The same for f, which is being started. */
+/* f, which is being started, may not: it waits for its cancellation. */
 static inline void bide__queue_none(struct bide_future *f)
 {
     struct bide__waiter *waiter = &((struct bide__wait_future *)f)->waiter;

@@ -393,6 +393,55 @@ TEST(no_signal_is_lost_to_one_cancelled)
         CHECK_EQ(bide_run_with(&two, async(meet, i)), WAITS / 2);
 }
 
+/* A race takes a signal only if it returns the wait's index; it ends with the mutex either way. */
+static int wait_in_races(struct buffer *b, int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        CHECK_OR(bide_mutex_lock(&b->mutex) == 0, -1);
+        int first = race(async(bide_condition_wait, &b->not_empty, &b->mutex),
+                         async(bide_sleep, (1 + i % 20) * BIDE_US));
+        CHECK_OR(b->mutex.owner == bide__self.fiber, -1);
+        enter(b);
+        b->taken += first == 0;
+        leave(b);
+    }
+    return 0;
+}
+ASYNC(int, wait_in_races, struct buffer *, int)
+
+static int signal_often(struct buffer *b, int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        bool with = i % 2;
+        if (with)
+            bide_mutex_lock(&b->mutex);
+        i % 7 ? bide_condition_signal(&b->not_empty) : bide_condition_broadcast(&b->not_empty);
+        if (with)
+            bide_mutex_unlock(&b->mutex);
+        bide_yield();
+    }
+    return 0;
+}
+ASYNC(int, signal_often, struct buffer *, int)
+
+static int race_everywhere(struct buffer *b)
+{
+    scope(s)
+        for (int i = 0; i < TASKS; i++) {
+            spawn_spread(&s, async(wait_in_races, b, 300));
+            spawn_spread(&s, async(signal_often, b, 2000));
+        }
+    return bide_mutex_try_lock(&b->mutex);
+}
+ASYNC(int, race_everywhere, struct buffer *)
+
+TEST(a_race_ends_with_the_mutex)
+{
+    struct buffer b = { 0 };
+    CHECK_EQ(bide_run_with(&two, async(race_everywhere, &b)), 0);
+    CHECK(b.taken > 0 && b.taken <= TASKS * 300);
+}
+
 /* ---- misuse ---- */
 
 static void wait_without(void *arg)

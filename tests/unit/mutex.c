@@ -123,7 +123,7 @@ FIBER_TEST(a_late_winner_keeps_it)
 /* ---- several threads ---- */
 
 struct shared {
-    struct bide_mutex mutex;
+    struct bide_mutex mutex, other;
     long count, inside; /* under mutex */
 };
 
@@ -217,6 +217,44 @@ TEST(cancelled_at_any_moment_nothing_is_lost)
     for (int i = 0; i < 5; i++) {
         struct shared shared = { 0 };
         CHECK_EQ(bide_run_with(&two, async(lock_or_not_everywhere, &shared)), 0);
+    }
+}
+
+/* By value nobody could see a lock that is won late: there is none. */
+static int lock_in_race(struct shared *shared, int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        int first = race(async(bide_mutex_lock, &shared->mutex),
+                         async(bide_sleep, i % 20 * BIDE_US),
+                         async(bide_mutex_lock, &shared->other));
+        if (first == 1)
+            continue;
+        if (first == 0) {
+            CHECK_OR(shared->inside++ == 0, -1);
+            bide_yield();
+            shared->inside--;
+        }
+        bide_mutex_unlock(first == 0 ? &shared->mutex : &shared->other);
+    }
+    return 0;
+}
+ASYNC(int, lock_in_race, struct shared *, int)
+
+static int lock_in_races_everywhere(struct shared *shared)
+{
+    scope(s)
+        for (int i = 0; i < TASKS; i++)
+            spawn_spread(&s, async(lock_in_race, shared, ROUNDS));
+    int error = bide_mutex_try_lock(&shared->other);
+    return error ? error : bide_mutex_try_lock(&shared->mutex);
+}
+ASYNC(int, lock_in_races_everywhere, struct shared *)
+
+TEST(a_race_by_value_leaves_nothing_locked)
+{
+    for (int i = 0; i < 5; i++) {
+        struct shared shared = { 0 };
+        CHECK_EQ(bide_run_with(&two, async(lock_in_races_everywhere, &shared)), 0);
     }
 }
 

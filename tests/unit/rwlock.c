@@ -276,6 +276,40 @@ TEST(cancelled_at_any_moment_nothing_is_lost)
     }
 }
 
+/* By value nobody could see a lock that is won late: there is none. */
+static int use_in_race(struct shared *shared, int rounds, unsigned seed)
+{
+    for (int i = 0; i < rounds; i++) {
+        bide_time span = rand_r(&seed) % 20 * BIDE_US;
+        bool write = rand_r(&seed) % 4 == 0;
+        int first = write ? race(async(bide_rwlock_write, &shared->lock), async(bide_sleep, span))
+                          : race(async(bide_rwlock_read, &shared->lock), async(bide_sleep, span));
+        if (first)
+            continue;
+        write ? change(shared, i) : look(shared, i);
+        bide_rwlock_unlock(&shared->lock);
+    }
+    return 0;
+}
+ASYNC(int, use_in_race, struct shared *, int, unsigned)
+
+static int use_in_races_everywhere(struct shared *shared)
+{
+    scope(s)
+        for (unsigned i = 0; i < TASKS; i++)
+            spawn_spread(&s, async(use_in_race, shared, ROUNDS, i));
+    return bide_rwlock_try_write(&shared->lock);
+}
+ASYNC(int, use_in_races_everywhere, struct shared *)
+
+TEST(a_race_by_value_leaves_nothing_locked)
+{
+    for (int i = 0; i < 5; i++) {
+        struct shared shared = { 0 };
+        CHECK_EQ(bide_run_with(&two, async(use_in_races_everywhere, &shared)), 0);
+    }
+}
+
 /* ---- misuse ---- */
 
 static void write_twice(void *arg)

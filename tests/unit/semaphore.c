@@ -247,6 +247,43 @@ TEST(cancelled_at_any_moment_nothing_is_lost)
     }
 }
 
+/* By value nobody could see permits that are won late: there are none. */
+static int use_in_race(struct shared *shared, struct bide_semaphore *other, int rounds,
+                       unsigned seed)
+{
+    for (int i = 0; i < rounds; i++) {
+        int n = 1 + (int)(rand_r(&seed) % PERMITS);
+        int first = race(async(bide_semaphore_acquire, &shared->semaphore, (size_t)n),
+                         async(bide_semaphore_acquire, other, (size_t)n),
+                         async(bide_sleep, rand_r(&seed) % 20 * BIDE_US));
+        if (first == 0)
+            stay(shared, n, i);
+        else if (first == 1)
+            bide_semaphore_release(other, (size_t)n);
+    }
+    return 0;
+}
+ASYNC(int, use_in_race, struct shared *, struct bide_semaphore *, int, unsigned)
+
+static int use_in_races_everywhere(struct shared *shared)
+{
+    struct bide_semaphore other = BIDE_SEMAPHORE(PERMITS);
+    scope(s)
+        for (unsigned i = 0; i < TASKS; i++)
+            spawn_spread(&s, async(use_in_race, shared, &other, ROUNDS, i));
+    int error = bide_semaphore_try_acquire(&other, PERMITS);
+    return error ? error : bide_semaphore_try_acquire(&shared->semaphore, PERMITS);
+}
+ASYNC(int, use_in_races_everywhere, struct shared *)
+
+TEST(a_race_by_value_loses_nothing)
+{
+    for (int i = 0; i < 5; i++) {
+        struct shared shared = { .semaphore = BIDE_SEMAPHORE(PERMITS) };
+        CHECK_EQ(bide_run_with(&two, async(use_in_races_everywhere, &shared)), 0);
+    }
+}
+
 /* ---- misuse ---- */
 
 static void release_too_many(void *arg)
