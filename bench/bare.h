@@ -5,8 +5,28 @@
 #ifndef BARE_H
 #define BARE_H
 
-/* bench_loop: switches n times between this stack and another one. One file a CPU. */
+/* bench_loop: switches n times between this stack and another one. */
 void bare_switch(void *arg, long n);
+
+/* bench_loop: the same two stacks; in each of n rounds an int goes there and back through rings. */
+void bare_pingpong(void *arg, long n);
+
+/* For those two, one file a CPU: where a stack stands, how to leave it for another one, and a place
+ * where fn, which never returns, begins on a stack of its own. */
+struct bare_place {
+    void *pc, *sp, *fp;
+};
+void bare_switch_stacks(struct bare_place *from, struct bare_place *to);
+struct bare_place bare_begin(void (*fn)(void), void *top);
+
+/*
+ * Two threads on two cores: each waits for its turn, then gives it to the other.
+ *
+ * @n     rounds, there and back
+ * @spin  look at the turn all the time; 0: sleep on it with futex(2)
+ * Returns ns a round.
+ */
+double bare_threads(long n, int spin);
 
 /*
  * Echo servers: every byte that comes back goes out again. Bodies of bench_fork, which serve until

@@ -4,22 +4,14 @@
  */
 #include "bare.h"
 
-#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct place {
-    void *pc, *sp, *fp;
-};
-
-static struct place here, there;
-static _Alignas(64) unsigned char stack[16384];
-
 /* A call, as programs make it: what it returns to is predicted by where it was called from. */
-static __attribute__((noinline)) void switch_stacks(struct place *from, struct place *to)
+void bare_switch_stacks(struct bare_place *from, struct bare_place *to)
 {
-    register struct place *x0 __asm__("x0") = from;
-    register struct place *x1 __asm__("x1") = to;
+    register struct bare_place *x0 __asm__("x0") = from;
+    register struct bare_place *x1 __asm__("x1") = to;
 
     __asm__ volatile("adr x9, 1f\n\t"
                      "mov x10, sp\n\t"
@@ -40,21 +32,7 @@ static __attribute__((noinline)) void switch_stacks(struct place *from, struct p
                        "v29", "v30", "v31", "memory", "cc");
 }
 
-/* Both sides run this, as fibers of one kind would. */
-static __attribute__((noinline)) void switch_often(struct place *from, struct place *to, long n)
+struct bare_place bare_begin(void (*fn)(void), void *top)
 {
-    for (long i = 0; i < n; i++)
-        switch_stacks(from, to);
-}
-
-static void other(void)
-{
-    switch_often(&there, &here, LONG_MAX);
-}
-
-void bare_switch(void *arg, long n)
-{
-    (void)arg;
-    there = (struct place){(void *)(uintptr_t)other, stack + sizeof(stack) - 16, NULL};
-    switch_often(&here, &there, n / 2); /* there and back are two */
+    return (struct bare_place){(void *)(uintptr_t)fn, (unsigned char *)top - 16, NULL};
 }

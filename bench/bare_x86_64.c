@@ -4,19 +4,11 @@
  */
 #include "bare.h"
 
-#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct place {
-    void *pc, *sp, *fp;
-};
-
-static struct place here, there;
-static _Alignas(64) unsigned char stack[16384];
-
 /* A call, as programs make it: what it returns to is predicted by where it was called from. */
-static __attribute__((noinline)) void switch_stacks(struct place *from, struct place *to)
+void bare_switch_stacks(struct bare_place *from, struct bare_place *to)
 {
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rax, 0(%0)\n\t"
@@ -34,22 +26,8 @@ static __attribute__((noinline)) void switch_stacks(struct place *from, struct p
                        "memory", "cc");
 }
 
-/* Both sides run this, as fibers of one kind would. */
-static __attribute__((noinline)) void switch_often(struct place *from, struct place *to, long n)
+/* As after a call: 8 below a multiple of 16. */
+struct bare_place bare_begin(void (*fn)(void), void *top)
 {
-    for (long i = 0; i < n; i++)
-        switch_stacks(from, to);
-}
-
-static void other(void)
-{
-    switch_often(&there, &here, LONG_MAX);
-}
-
-void bare_switch(void *arg, long n)
-{
-    (void)arg;
-    /* As after a call: 8 below a multiple of 16. */
-    there = (struct place){(void *)(uintptr_t)other, stack + sizeof(stack) - 24, NULL};
-    switch_often(&here, &there, n / 2); /* there and back are two */
+    return (struct bare_place){(void *)(uintptr_t)fn, (unsigned char *)top - 24, NULL};
 }

@@ -2,6 +2,41 @@
 #include "core.h"
 #include "bench.h"
 
+#include <bide/bide.h>
+
+struct measurement {
+    bench_loop *ours, *bare;
+    struct bench_pair result;
+};
+
+static int measure(struct measurement *m)
+{
+    m->result = bench_alternate(m->ours, m->bare, NULL);
+    return 0;
+}
+BIDE_ASYNC(int, measure, struct measurement *)
+
+void core_compare(const char *name, bench_loop *ours, const char *bare_name, bench_loop *bare,
+                  double most, double ratio_most)
+{
+    struct measurement m = {.ours = ours, .bare = bare};
+
+    bench_progress("%s", name);
+    int error = bide_run(bide_async(measure, &m));
+    if (error) {
+        bench_failed("%s: no runtime: error %d", name, -error);
+        return;
+    }
+    bench_figure(&(struct figure){.name = name,
+                                  .value = m.result.ours,
+                                  .unit = "ns",
+                                  .ratio_to = bare_name,
+                                  .ratio = m.result.ratio,
+                                  .most = most,
+                                  .ratio_most = ratio_most});
+    bench_figure(&(struct figure){.name = bare_name, .value = m.result.bare, .unit = "ns"});
+}
+
 int main(int argc, char **argv)
 {
     static const struct bench benches[] = {
@@ -11,6 +46,12 @@ int main(int argc, char **argv)
         {"spawn_join", "1,000 empty tasks in a scope, each; beside a list of callbacks",
          bench_spawn_join},
         {"join2", "join of two functions that do not suspend, beside calling both", bench_join2},
+        {"chan_pingpong", "an int to another task and back, through two channels",
+         bench_chan_pingpong},
+        {"chan_pingpong_2w", "the same across two workers; beside two threads that spin, or sleep",
+         bench_chan_pingpong_2w},
+        {"mutex_uncontended", "locking and unlocking a mutex that nobody else wants",
+         bench_mutex_uncontended},
         {"sleep_fiber_1m", "bytes of each of a million sleeping fibers", bench_sleep_fiber_1m},
         {"sleep_leaf_1m", "bytes of each of a million sleeping leaf futures", bench_sleep_leaf_1m},
         {"then_1m", "bytes of each of a million sleeps that a function follows", bench_then_1m},

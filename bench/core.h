@@ -2,11 +2,26 @@
 #ifndef CORE_H
 #define CORE_H
 
+#include "bench.h"
+
+/* Both in turns inside a runtime; reports ours as name and the other as bare_name. The bars are for
+ * ours; 0: none. */
+void core_compare(const char *name, bench_loop *ours, const char *bare_name, bench_loop *bare,
+                  double most, double ratio_most);
+
+/* core_parallel.c: until so many workers run, which begins with the first parallel child */
+void core_wait_for_workers(unsigned count);
+
 /* core_calls.c: what costs nanoseconds */
 void bench_await_cold(void);
 void bench_yield(void);
 void bench_spawn_join(void);
 void bench_join2(void);
+
+/* core_sync.c: what tasks coordinate with */
+void bench_chan_pingpong(void);
+void bench_chan_pingpong_2w(void);
+void bench_mutex_uncontended(void);
 
 /* core_sleep.c: what costs memory */
 void bench_sleep_fiber_1m(void);

@@ -12,40 +12,6 @@
 
 enum { BATCH = 1000 };
 
-struct measurement {
-    bench_loop *ours, *bare;
-    struct bench_pair result;
-};
-
-static int measure(struct measurement *m)
-{
-    m->result = bench_alternate(m->ours, m->bare, NULL);
-    return 0;
-}
-BIDE_ASYNC(int, measure, struct measurement *)
-
-/* Both in turns inside a runtime; reports ours as name and the other as bare_name. */
-static void compare(const char *name, bench_loop *ours, const char *bare_name, bench_loop *bare,
-                    double most, double ratio_most)
-{
-    struct measurement m = {.ours = ours, .bare = bare};
-
-    bench_progress("%s", name);
-    int error = bide_run(bide_async(measure, &m));
-    if (error) {
-        bench_failed("%s: no runtime: error %d", name, -error);
-        return;
-    }
-    bench_figure(&(struct figure){.name = name,
-                                  .value = m.result.ours,
-                                  .unit = "ns",
-                                  .ratio_to = bare_name,
-                                  .ratio = m.result.ratio,
-                                  .most = most,
-                                  .ratio_most = ratio_most});
-    bench_figure(&(struct figure){.name = bare_name, .value = m.result.bare, .unit = "ns"});
-}
-
 /* ---- await_cold ---------------------------------------------------------------------------- */
 
 static volatile long total; /* what the functions return is seen, so the compiler keeps them */
@@ -87,8 +53,8 @@ static void call_add(void *arg, long n)
 
 void bench_await_cold(void)
 {
-    compare("await_cold", await_add, "bare_call", call_add, 2, 2);
-    compare("await_cold_pointer", await_add_in_place, "bare_call", call_add, 0, 0);
+    core_compare("await_cold", await_add, "bare_call", call_add, 2, 2);
+    core_compare("await_cold_pointer", await_add_in_place, "bare_call", call_add, 0, 0);
 }
 
 /* ---- yield --------------------------------------------------------------------------------- */
@@ -108,7 +74,7 @@ static void yield_in_turns(void *arg, long n)
 
 void bench_yield(void)
 {
-    compare("yield", yield_in_turns, "bare_switch", bare_switch, 12, 3);
+    core_compare("yield", yield_in_turns, "bare_switch", bare_switch, 12, 3);
 }
 
 /* ---- spawn_join ---------------------------------------------------------------------------- */
@@ -168,7 +134,7 @@ static void queue_callbacks(void *arg, long n)
 
 void bench_spawn_join(void)
 {
-    compare("spawn_join", spawn_nothings, "bare_callback", queue_callbacks, 30, 0);
+    core_compare("spawn_join", spawn_nothings, "bare_callback", queue_callbacks, 30, 0);
 }
 
 /* ---- join2 --------------------------------------------------------------------------------- */
@@ -199,5 +165,5 @@ static void call_adds(void *arg, long n)
 
 void bench_join2(void)
 {
-    compare("join2", join_adds, "bare_two_calls", call_adds, 15, 0);
+    core_compare("join2", join_adds, "bare_two_calls", call_adds, 15, 0);
 }

@@ -26,8 +26,7 @@ static int nothing(void)
 }
 BIDE_ASYNC(int, nothing)
 
-/* Until the other worker runs, which begins with the first parallel child. */
-static void wait_for_workers(unsigned count)
+void core_wait_for_workers(unsigned count)
 {
     struct bide_stats stats = { 0 };
 
@@ -93,7 +92,7 @@ static int burn_all(int children, double *ret_seconds)
 static int burn_on(unsigned workers, int children, double *ret_seconds)
 {
     if (workers > 1)
-        wait_for_workers(workers);
+        core_wait_for_workers(workers);
     return burn_all(children, ret_seconds);
 }
 BIDE_ASYNC(int, burn_on, unsigned, int, double *)
@@ -157,7 +156,7 @@ static void spawn_all(void *arg, long n)
 
 static int spawn_both_ways(struct found *found)
 {
-    wait_for_workers(2);
+    core_wait_for_workers(2);
     struct bench_pair pair = bench_alternate(spawn_parallel_all, spawn_all, NULL);
     found->value = pair.ours;
     found->other = pair.ratio;
@@ -219,7 +218,7 @@ static int steal_often(struct found *found)
     static double asleep[STEALS], awake[STEALS];
     size_t n = bench_quick ? STEALS / 10 : STEALS;
 
-    wait_for_workers(2);
+    core_wait_for_workers(2);
     for (size_t i = 0; i < n; i++) {
         bide_sleep(BIDE_MS);
         asleep[i] = steal_once();
@@ -259,7 +258,7 @@ BIDE_ASYNC(int, sleep_long)
 
 static int be_idle(int *asleep)
 {
-    wait_for_workers(2);
+    core_wait_for_workers(2);
     BIDE_SCOPE(s) {
         for (int i = 0; i < SLEEPERS; i++)
             bide_spawn_spread(&s, bide_async(sleep_long));
