@@ -16,12 +16,14 @@ enum { SAMPLES = 101, SAMPLES_QUICK = 15, NAME_WIDTH = 32 };
 #define SAMPLE_NS 1e6
 
 int bench_quick;
+int bench_json;
+const struct bench *bench_running;
 
-static int json;
 static int failed;
 static int bars_met;
 static char missed[2048]; /* names, separated by spaces */
 static int progress_open; /* a progress line stands on the terminal */
+static int headed;        /* the line above the figures was printed */
 
 /* ---- output -------------------------------------------------------------------------------- */
 
@@ -64,7 +66,7 @@ void bench_note(const char *format, ...)
 {
     va_list args;
 
-    if (json)
+    if (bench_json)
         return;
     clear_progress();
     va_start(args, format);
@@ -75,8 +77,19 @@ void bench_note(const char *format, ...)
     fflush(stdout);
 }
 
-/* A number with about three significant digits, thousands separated. */
-static void format_number(char *text, size_t size, double value)
+void bench_line(const char *format, ...)
+{
+    va_list args;
+
+    clear_progress();
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    fflush(stdout);
+}
+
+void bench_format(char *text, size_t size, double value)
 {
     char digits[64];
     size_t used = 0;
@@ -98,6 +111,16 @@ static void format_number(char *text, size_t size, double value)
     text[used] = '\0';
 }
 
+void bench_bar(const char *name, int met)
+{
+    size_t used = strlen(missed);
+
+    if (met)
+        bars_met++;
+    else
+        snprintf(missed + used, sizeof(missed) - used, " %s", name);
+}
+
 /* Appends "<= 12 ns ok" to line. */
 static void judge(char *line, size_t size, const char *relation, double bar, const char *unit,
                   int ok, const char *name)
@@ -106,12 +129,7 @@ static void judge(char *line, size_t size, const char *relation, double bar, con
 
     snprintf(line + used, size - used, "%s%s %g%s%s %s", used ? ", " : "", relation, bar,
              *unit ? " " : "x", unit, ok ? "ok" : "MISSED");
-    if (ok) {
-        bars_met++;
-        return;
-    }
-    used = strlen(missed);
-    snprintf(missed + used, sizeof(missed) - used, " %s", name);
+    bench_bar(name, ok);
 }
 
 static void print_json(const struct figure *f)
@@ -128,12 +146,15 @@ void bench_figure(const struct figure *f)
     char value[64], ratio[96] = "", bars[256] = "";
 
     clear_progress();
-    if (json) {
+    if (bench_json) {
         print_json(f);
         fflush(stdout);
         return;
     }
-    format_number(value, sizeof(value), f->value);
+    if (!headed)
+        printf("  %-*s %18s %-30s %s\n", NAME_WIDTH, "figure", "median", "ratio", "bar");
+    headed = 1;
+    bench_format(value, sizeof(value), f->value);
     if (f->ratio_to)
         snprintf(ratio, sizeof(ratio), "%.2fx %s", f->ratio, f->ratio_to);
     if (f->most > 0)
@@ -245,7 +266,6 @@ static void print_machine(void)
     uname(&name);
     printf("%s, %ld cores, Linux %s, compiler %s\n\n", model, sysconf(_SC_NPROCESSORS_ONLN),
            name.release, __VERSION__);
-    printf("  %-*s %18s %-30s %s\n", NAME_WIDTH, "figure", "median", "ratio", "bar");
     fflush(stdout);
 }
 
@@ -254,19 +274,25 @@ struct job {
     char **names; /* ends with NULL; empty: all */
 };
 
+static void run_bench(const struct bench *bench)
+{
+    bench_running = bench;
+    bench->run();
+}
+
 static int run_benches(void *arg)
 {
     struct job *job = arg;
 
-    if (!json)
+    if (!bench_json)
         print_machine();
     if (!*job->names)
         for (const struct bench *b = job->benches; b->name; b++)
-            b->run();
+            run_bench(b);
     for (char **name = job->names; *name; name++)
-        find(job->benches, *name)->run();
+        run_bench(find(job->benches, *name));
     clear_progress();
-    if (!json) {
+    if (!bench_json) {
         printf("\n%d bars met, ", bars_met);
         printf("%s%s\n", *missed ? "missed:" : "none missed", missed);
     }
@@ -283,7 +309,7 @@ int bench_main(int argc, char **argv, const struct bench *benches)
         return 1;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
-            json = 1;
+            bench_json = 1;
         } else if (strcmp(argv[i], "--quick") == 0) {
             bench_quick = 1;
         } else if (strcmp(argv[i], "--help") == 0) {

@@ -27,6 +27,10 @@ struct bench {
 int bench_main(int argc, char **argv, const struct bench *benches);
 
 extern int bench_quick; /* --quick: fewer and shorter runs */
+extern int bench_json;  /* --json: bench_figure prints objects; print nothing else */
+
+/* The bench that runs now, for a run function that serves several. */
+extern const struct bench *bench_running;
 
 /* ---- figures ------------------------------------------------------------------------------- */
 
@@ -43,8 +47,17 @@ struct figure {
 /* Prints one line of the table, or one JSON object. The strings are borrowed for the call. */
 void bench_figure(const struct figure *figure);
 
+/* Counts a bar that no figure has. The last line names those that were not met. */
+void bench_bar(const char *name, int met);
+
 /* A remark under the last figure, in the table only. */
 void bench_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line of a table of its own kind, instead of figures. */
+void bench_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A number with about three significant digits, thousands separated. */
+void bench_format(char *text, size_t size, double value);
 
 /* What is being done now, on stderr. */
 void bench_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));

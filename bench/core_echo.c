@@ -9,7 +9,6 @@
 #include "echo.h"
 #include "load.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,64 +33,22 @@ struct samples {
     double rate[ROUNDS]; /* requests a second */
 };
 
-/* Waits until all are connected and the first answers came. */
-static int warm_up(struct load *load, pid_t server)
-{
-    double end = bench_clock() + 20e9;
-
-    while (atomic_load(&load->requests) < load->connections) {
-        if (bench_clock() > end || atomic_load(&load->errors) || kill(server, 0) < 0)
-            return -1;
-        bench_sleep(0.01);
-    }
-    bench_sleep(bench_quick ? 0.1 : 0.3);
-    return 0;
-}
-
-/*
- * Long enough that what is under way at both ends of the time does not matter. Returns the number
- * of requests that were answered in it.
- */
-static long run_load(struct load *load)
-{
-    double begin = bench_clock(), least = bench_quick ? 0.3e9 : 1e9, most = 10e9, time;
-    long before = atomic_load(&load->requests), requests;
-
-    do {
-        bench_sleep(0.01);
-        requests = atomic_load(&load->requests) - before;
-        time = bench_clock() - begin;
-    } while (time < least || (requests < 20L * load->connections && time < most));
-    return requests;
-}
-
 /* One server under load for a while. */
 static int measure(const struct server *server, struct load *load, double *ret_cpu,
                    double *ret_rate)
 {
-    int result = -1;
+    struct load_result result;
     int listener = bench_listen(&load->port);
     pid_t serving = bench_fork(server->serve, &listener, BENCH_SERVER_CORE);
 
-    atomic_store(&load->connected, 0);
-    atomic_store(&load->requests, 0);
-    atomic_store(&load->errors, 0);
     close(listener);
-    pid_t loading = bench_fork(load_echo, load, BENCH_LOAD_CORE);
-    if (serving > 0 && loading > 0 && warm_up(load, serving) == 0) {
-        double cpu = bench_cpu_time(serving), clock = bench_clock();
-        long requests = run_load(load);
-        cpu = bench_cpu_time(serving) - cpu;
-        clock = bench_clock() - clock;
-        if (requests > 0 && !atomic_load(&load->errors)) {
-            *ret_cpu = cpu / 1e3 / (double)requests;
-            *ret_rate = (double)requests / clock * 1e9;
-            result = 0;
-        }
-    }
-    bench_kill(loading);
+    int error = serving > 0 ? load_run(load, serving, &result) : -1;
     bench_kill(serving);
-    return result;
+    if (error)
+        return -1;
+    *ret_cpu = result.cpu;
+    *ret_rate = result.rate;
+    return 0;
 }
 
 static void report(int connections, const struct samples *samples, int rounds)

@@ -2,10 +2,12 @@
  * load.c - the echo load: each connection sends a message, waits for all of it, sends the next.
  */
 #include "load.h"
+#include "bench.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -75,7 +77,8 @@ static int begin(struct load *load, int poller)
     return fds ? 0 : -1;
 }
 
-int load_echo(void *arg)
+/* Body of bench_fork: connects, then sends, receives and sends again, until killed. */
+static int load_echo(void *arg)
 {
     struct load *load = arg;
     struct epoll_event events[EVENTS];
@@ -102,4 +105,58 @@ int load_echo(void *arg)
         }
         atomic_fetch_add_explicit(&load->requests, requests, memory_order_relaxed);
     }
+}
+
+/* Waits until all are connected and the first answers came. */
+static int warm_up(struct load *load, pid_t server)
+{
+    double end = bench_clock() + 20e9;
+
+    while (atomic_load(&load->requests) < load->connections) {
+        if (bench_clock() > end || atomic_load(&load->errors) || kill(server, 0) < 0)
+            return -1;
+        bench_sleep(0.01);
+    }
+    bench_sleep(bench_quick ? 0.1 : 0.3);
+    return 0;
+}
+
+/*
+ * Long enough that what is under way at both ends of the time does not matter. Returns the number
+ * of requests that were answered in it.
+ */
+static long count_requests(struct load *load)
+{
+    double begin = bench_clock(), least = bench_quick ? 0.3e9 : 1e9, most = 10e9, time;
+    long before = atomic_load(&load->requests), requests;
+
+    do {
+        bench_sleep(0.01);
+        requests = atomic_load(&load->requests) - before;
+        time = bench_clock() - begin;
+    } while (time < least || (requests < 20L * load->connections && time < most));
+    return requests;
+}
+
+int load_run(struct load *load, pid_t server, struct load_result *ret_result)
+{
+    int result = -1;
+
+    atomic_store(&load->connected, 0);
+    atomic_store(&load->requests, 0);
+    atomic_store(&load->errors, 0);
+    pid_t loading = bench_fork(load_echo, load, BENCH_LOAD_CORE);
+    if (loading > 0 && warm_up(load, server) == 0) {
+        double cpu = bench_cpu_time(server), clock = bench_clock();
+        long requests = count_requests(load);
+        cpu = bench_cpu_time(server) - cpu;
+        clock = bench_clock() - clock;
+        if (requests > 0 && !atomic_load(&load->errors)) {
+            ret_result->cpu = cpu / 1e3 / (double)requests;
+            ret_result->rate = (double)requests / clock * 1e9;
+            result = 0;
+        }
+    }
+    bench_kill(loading);
+    return result;
 }

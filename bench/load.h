@@ -3,6 +3,7 @@
 #define LOAD_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 enum { LOAD_MESSAGE = 64 }; /* bytes */
 
@@ -15,7 +16,19 @@ struct load {
     atomic_int errors;    /* connections lost, or answers that were not what was sent */
 };
 
-/* Body of bench_fork: connects, then sends, receives and sends again, until killed. */
-int load_echo(void *load);
+struct load_result {
+    double rate; /* requests a second */
+    double cpu;  /* us of the server's CPU time a request */
+};
+
+/*
+ * load_run - load an echo server for a second or more, from BENCH_LOAD_CORE.
+ *
+ * @load    port and connections are set
+ * @server  whose CPU time is taken
+ *
+ * Returns 0, or -1 when not all connections were made, one was lost, or an answer was wrong.
+ */
+int load_run(struct load *load, pid_t server, struct load_result *ret_result);
 
 #endif
