@@ -121,6 +121,9 @@ int bench_wait(pid_t pid, double seconds);
 /* CPU time of a process so far, user and system, all threads, ns. -1 when there is none. */
 double bench_cpu_time(pid_t pid);
 
+/* Bytes that a process has in memory, with its page tables. */
+double bench_memory(pid_t pid);
+
 /* A non-blocking socket that listens on 127.0.0.1 at a port of the kernel's choice; aborts when
  * that fails. */
 int bench_listen(int *ret_port);

@@ -19,25 +19,9 @@ enum { MILLION = 1000000, REQUESTS = 10000, STRIDE = 65536, RUNS = 5, RUNS_QUICK
 
 #define LONG_SLEEP (3600 * BIDE_S)
 
-/* Bytes that the process has in memory, with its page tables. */
 static double memory_used(void)
 {
-    char line[256];
-    double pages = 0, tables = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-
-    if (file) {
-        if (fscanf(file, "%*s %lf", &pages) != 1)
-            pages = 0;
-        fclose(file);
-    }
-    file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "VmPTE: %lf kB", &tables) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return pages * (double)sysconf(_SC_PAGESIZE) + tables * 1024;
+    return bench_memory(getpid());
 }
 
 /* In shared memory: what a measurement found. */

@@ -226,6 +226,28 @@ double bench_cpu_time(pid_t pid)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+double bench_memory(pid_t pid)
+{
+    char name[64], line[256];
+    double pages = 0, tables = 0;
+
+    snprintf(name, sizeof(name), "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(name, "r");
+    if (file) {
+        if (fscanf(file, "%*s %lf", &pages) != 1)
+            pages = 0;
+        fclose(file);
+    }
+    snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
+    file = fopen(name, "r");
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, "VmPTE: %lf kB", &tables) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return pages * (double)sysconf(_SC_PAGESIZE) + tables * 1024;
+}
+
 void bench_sleep(double seconds)
 {
     struct timespec t = {.tv_sec = (time_t)seconds,
