@@ -118,6 +118,9 @@ void bench_kill(pid_t pid);
 /* Waits for a child to end. Returns its wait status, or -1 (after killing it) when time is up. */
 int bench_wait(pid_t pid, double seconds);
 
+/* Has a child come to its end? It is not reaped. */
+int bench_ended(pid_t pid);
+
 /* CPU time of a process so far, user and system, all threads, ns. -1 when there is none. */
 double bench_cpu_time(pid_t pid);
 

@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -113,7 +112,7 @@ static int warm_up(struct load *load, pid_t server)
     double end = bench_clock() + 20e9;
 
     while (atomic_load(&load->requests) < load->connections) {
-        if (bench_clock() > end || atomic_load(&load->errors) || kill(server, 0) < 0)
+        if (bench_clock() > end || atomic_load(&load->errors) || bench_ended(server))
             return -1;
         bench_sleep(0.01);
     }

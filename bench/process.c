@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECONDS_MAX = 1800 };
+enum { SECONDS_MAX = 3600 };
 
 static char directory[256];
 
@@ -198,6 +198,13 @@ int bench_wait(pid_t pid, double seconds)
     return -1;
 }
 
+int bench_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid;
+}
+
 int bench_in_child(int (*fn)(void *arg), void *arg, int core, double seconds)
 {
     pid_t pid = bench_fork(fn, arg, core);
@@ -292,7 +299,7 @@ int bench_wait_port(int port, pid_t pid, double seconds)
     struct sockaddr_in addr = loopback(port);
     double end = bench_clock() + seconds * 1e9;
 
-    while (bench_clock() < end && kill(pid, 0) == 0) {
+    while (bench_clock() < end && !bench_ended(pid)) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int error = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
         close(fd);
