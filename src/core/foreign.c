@@ -20,6 +20,8 @@ static void enter(struct bide_runtime *rt)
 {
     if (bide__self.fiber)
         bide__panic("a runtime of a foreign loop is used from inside a runtime");
+    if (rt->worker->generation != bide__fork_generation)
+        bide__forked(NULL);
     rt->before = bide__self;
     bide__self = (struct bide__self){ .fiber = &rt->worker->root };
 }
@@ -87,6 +89,8 @@ void bide__runtime_cancel(struct bide_runtime *rt, struct bide_future *f)
 
 int bide_runtime_fd(const struct bide_runtime *rt)
 {
+    if (rt->worker->generation != bide__fork_generation)
+        bide__forked(NULL);
     return rt->worker->reactor->ops->pollable(rt->worker->reactor,
                                               bide__wheel_next(&rt->worker->wheel));
 }

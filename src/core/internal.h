@@ -116,6 +116,7 @@ struct bide__worker {
     struct bide__team *team;   /* NULL while there is no other worker */
     bool alone;                /* and there will be none */
     bool first;                /* bide_run's: the runtime ends with it */
+    unsigned generation;       /* of the process that made it: bide__fork_generation */
     unsigned index;            /* in the team */
     struct bide__ring *ring;   /* what others may take; any thread. NULL without a team */
     struct bide__list overflow; /* bide_future.ready: what found no room in the ring */
@@ -340,14 +341,19 @@ void bide__pool_over(struct bide__job *job, struct bide__job *hook);
 
 /* ---- offload.c ---- */
 int bide__offload_cancelled(void); /* as bide_cancelled, on a thread of the pool */
+struct bide__worker *bide__offload_worker(void); /* for which this thread runs a call, or NULL */
 
 /* ---- signal.c ---- */
 void bide__signals_deliver(struct bide__worker *w);
 void bide__signals_leave(struct bide__worker *w);
+void bide__signals_before_fork(void);
+void bide__signals_after_fork(bool child);
 
 /* ---- overflow.c ---- */
 void bide__overflow_enter(struct bide__worker *w);
 void bide__overflow_leave(struct bide__worker *w);
+void bide__overflow_before_fork(void);
+void bide__overflow_after_fork(bool child);
 
 /* ---- watchdog.c ---- */
 extern int bide__watch_dozes; /* atomic: the next worker that wakes is to call bide__watch_wake */
@@ -361,6 +367,16 @@ static inline void bide__watch_awake(void)
     if (BIDE__UNLIKELY(__atomic_load_n(&bide__watch_dozes, __ATOMIC_RELAXED)))
         bide__watch_wake();
 }
+
+void bide__watch_before_fork(void);
+void bide__watch_after_fork(bool child);
+
+/* ---- fork.c ---- */
+extern unsigned bide__fork_generation; /* one more in each forked child */
+int bide__fork_init(void); /* before a runtime is made. 0 or -errno */
+
+/* Abort: what (NULL: this task) goes on with a runtime of its parent. */
+void bide__forked(const char *what) __attribute__((noreturn, cold));
 
 /* ---- io.c ---- */
 extern const struct bide__reactor_host bide__io_host;

@@ -14,6 +14,11 @@ int bide__offload_cancelled(void)
     return offloaded ? __atomic_load_n(&offloaded->cancelled, __ATOMIC_ACQUIRE) : 0;
 }
 
+struct bide__worker *bide__offload_worker(void)
+{
+    return offloaded ? offloaded->job.worker : NULL;
+}
+
 /* ---- bide_offload_call ---- */
 
 static struct bide_offload_call_future *call_of(struct bide__job *job)

@@ -81,3 +81,15 @@ void bide__overflow_leave(struct bide__worker *w)
         bide__unmap(w->alternate, ALTERNATE_SIZE);
     }
 }
+
+void bide__overflow_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+/* In a child the handler stays: those of its parent's runtimes that count do not leave any more. */
+void bide__overflow_after_fork(bool child)
+{
+    (void)child;
+    pthread_mutex_unlock(&lock);
+}

@@ -27,22 +27,33 @@ struct lane {
 };
 
 struct bide__pool {
+    unsigned generation; /* of the process that made it; constant */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a thread has left, or a hook is over */
     struct lane lanes[LANES];
-    struct bide__list left; /* thread.link: they are used again, or freed with the pool */
+    struct bide__list left; /* thread.link: may be used again */
+    struct thread *made;    /* thread.made_before: all, freed with the pool */
     bool closing;
 };
 
 /* Lives as long as the pool, so that it can be woken without the lock, which it takes at once. */
 struct thread {
     struct bide__list link; /* in lane.idle until it is called; in pool.left */
+    struct thread *made_before;
     struct lane *lane;
     pthread_cond_t wake;
     bool called;
 };
 
 enum { STAGE_QUEUED = 1, STAGE_BEGUN, STAGE_OVER }; /* bide__job.stage */
+
+/* In a forked child nobody would unlock it. */
+static void lock(struct bide__pool *pool)
+{
+    if (BIDE__UNLIKELY(pool->generation != bide__fork_generation))
+        bide__forked(NULL);
+    pthread_mutex_lock(&pool->lock);
+}
 
 /* ---- the threads' side ---- */
 
@@ -90,6 +101,8 @@ static void run_job(struct bide__pool *pool, struct bide__job *job)
     struct bide__worker *w = job->worker;
     pthread_mutex_unlock(&pool->lock);
     job->work(job);
+    if (BIDE__UNLIKELY(pool->generation != bide__fork_generation))
+        bide__forked("an offloaded call returns");
     if (w)
         bide__post_to(w, &job->post); /* and it is gone */
     pthread_mutex_lock(&pool->lock);
@@ -127,6 +140,8 @@ static struct thread *new_thread(struct bide__pool *pool)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&thread->wake, &attr);
     pthread_condattr_destroy(&attr);
+    thread->made_before = pool->made;
+    pool->made = thread;
     return thread;
 }
 
@@ -187,7 +202,7 @@ int bide__pool_submit(struct bide__worker *w, struct bide__job *job, enum bide__
     struct lane *lane = &pool->lanes[which];
     struct thread *called;
     job->worker = w;
-    pthread_mutex_lock(&pool->lock);
+    lock(pool);
     bool served = need_thread(lane, &called);
     if (!served && lane->other->threads) {
         called = call_idle(lane->other);
@@ -208,7 +223,7 @@ int bide__pool_submit(struct bide__worker *w, struct bide__job *job, enum bide__
 bool bide__pool_withdraw(struct bide__job *job)
 {
     struct bide__pool *pool = job->worker->pool;
-    pthread_mutex_lock(&pool->lock);
+    lock(pool);
     bool queued = job->stage == STAGE_QUEUED;
     if (queued)
         bide__list_remove(&job->link);
@@ -226,7 +241,7 @@ void bide__pool_interrupt(struct bide__job *job, struct bide__job *hook)
     struct lane *lane = &pool->lanes[BIDE__LANE_SHORT];
     struct thread *called = NULL;
     hook->worker = NULL;
-    pthread_mutex_lock(&pool->lock);
+    lock(pool);
     if (job->stage == STAGE_BEGUN && need_thread(lane, &called)) {
         hook->stage = STAGE_QUEUED;
         bide__list_push_front(&lane->jobs, &hook->link);
@@ -241,7 +256,7 @@ void bide__pool_interrupt(struct bide__job *job, struct bide__job *hook)
 void bide__pool_over(struct bide__job *job, struct bide__job *hook)
 {
     struct bide__pool *pool = job->worker->pool;
-    pthread_mutex_lock(&pool->lock);
+    lock(pool);
     job->stage = STAGE_OVER;
     if (hook->stage == STAGE_QUEUED)
         bide__list_remove(&hook->link);
@@ -254,7 +269,7 @@ void bide__pool_over(struct bide__job *job, struct bide__job *hook)
 
 unsigned bide__pool_threads(struct bide__pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    lock(pool);
     unsigned threads = pool->lanes[BIDE__LANE_LONG].threads + pool->lanes[BIDE__LANE_SHORT].threads;
     pthread_mutex_unlock(&pool->lock);
     return threads;
@@ -265,6 +280,7 @@ struct bide__pool *bide__pool_new(const struct bide_config *config)
     struct bide__pool *pool = bide__alloc_zero(sizeof(*pool));
     if (!pool)
         return NULL;
+    pool->generation = bide__fork_generation;
     unsigned limit = config->offload_threads ? config->offload_threads : THREADS_DEFAULT;
     unsigned reserved = limit < 8 ? 1 : limit / 4;
     pthread_mutex_init(&pool->lock, NULL);
@@ -283,7 +299,7 @@ struct bide__pool *bide__pool_new(const struct bide_config *config)
 
 void bide__pool_free(struct bide__pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    lock(pool);
     pool->closing = true;
     for (int i = 0; i < LANES; i++) {
         for (struct thread *thread; (thread = call_idle(&pool->lanes[i]));)
@@ -292,8 +308,9 @@ void bide__pool_free(struct bide__pool *pool)
             pthread_cond_wait(&pool->changed, &pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
-    for (struct bide__list *link; (link = bide__list_pop(&pool->left));) {
-        struct thread *thread = bide__container(link, struct thread, link);
+    while (pool->made) {
+        struct thread *thread = pool->made;
+        pool->made = thread->made_before;
         pthread_cond_destroy(&thread->wake);
         bide__free(thread);
     }

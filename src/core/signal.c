@@ -79,6 +79,21 @@ int bide_signal_release(int number)
     return 0;
 }
 
+void bide__signals_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+/* A child wakes none of its parent's workers. */
+void bide__signals_after_fork(bool child)
+{
+    for (int i = 0; child && i < LISTENERS; i++)
+        __atomic_store_n(&listeners[i], NULL, __ATOMIC_SEQ_CST);
+    if (child)
+        __atomic_store_n(&in_handler, 0, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&lock);
+}
+
 static int listen_for_signals(struct bide__worker *w)
 {
     for (int i = 0; w->signal_slot < 0 && i < LISTENERS; i++) {

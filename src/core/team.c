@@ -34,6 +34,7 @@ struct bide__team {
     pthread_t *ids;
     struct bide_config config;
     struct bide__pool *pool;        /* the first worker's */
+    sigset_t signal_mask;           /* its thread's before the runtime */
     pthread_mutex_t lock;
     pthread_cond_t changed;         /* stopped or released */
     bool closing;                   /* under lock: workers are told to stop, and none begins */
@@ -134,6 +135,7 @@ static struct bide__worker *join_team(struct bide__team *team, unsigned index)
     }
     w->team = team;
     w->index = index;
+    w->signal_mask = team->signal_mask;
     w->stop.deliver = deliver_stop;
     return w;
 }
@@ -225,6 +227,7 @@ struct bide__team *bide__team_of(struct bide__worker *w)
     team->count = count;
     team->config = w->config;
     team->pool = w->pool;
+    team->signal_mask = w->signal_mask;
     team->workers = bide__alloc_zero(count * sizeof(*team->workers));
     team->ids = bide__alloc_zero(count * sizeof(*team->ids));
     w->ring = bide__alloc_zero(sizeof(*w->ring));

@@ -216,6 +216,8 @@ static void tell(struct bide__worker *w, bide_time held)
         w->config.on_stall(&stall, w->config.on_stall_user);
     else
         print(&stall);
+    if (w->generation != bide__fork_generation)
+        bide__forked("on_stall returns");
 }
 
 /* ---- looking ---- */
@@ -352,6 +354,27 @@ static void need_thread(void)
     if (!bide__faulted() && pthread_create(&thread, NULL, thread_main, NULL) == 0)
         state = RUNS;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void bide__watch_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+/* A child has neither the thread nor any of the workers. */
+void bide__watch_after_fork(bool child)
+{
+    struct sigaction now;
+    if (child) {
+        state = NO_THREAD;
+        bide__list_init(&watched);
+        bide__watch_dozes = 0;
+        called = reported = (pthread_cond_t)PTHREAD_COND_INITIALIZER; /* nobody waits any more */
+        phase = NOBODY_ASKED;
+        if (sigaction(SIGURG, NULL, &now) == 0 && now.sa_handler == on_signal)
+            signal(SIGURG, SIG_DFL);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- the workers' side ---- */

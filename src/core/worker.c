@@ -101,6 +101,8 @@ static void wait_in_reactor(struct bide__worker *w)
 void bide__poll(struct bide__worker *w, bool wait)
 {
     int saved = errno; /* the affair of the fiber whose stack this is on */
+    if (BIDE__UNLIKELY(w->generation != bide__fork_generation))
+        bide__forked(NULL);
     __atomic_store_n(&w->until_poll, POLL_EVERY, __ATOMIC_RELAXED);
     w->callbacks++;
     if (w->team && !wait)
@@ -222,6 +224,9 @@ void bide__worker_free(struct bide__worker *w)
 int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
                      struct bide__worker **ret_worker)
 {
+    int error = bide__fork_init();
+    if (error < 0)
+        return error;
     struct bide__worker *w = bide__alloc_zero(sizeof(*w));
     if (!w)
         return -ENOMEM;
@@ -238,8 +243,9 @@ int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
     bide__hooks_init(&w->root.hooks, NULL, 0);
     size_t stack_size = w->config.stack_size ? w->config.stack_size : 256 * 1024;
     w->first = !pool;
+    w->generation = bide__fork_generation;
     w->pool = pool ? pool : bide__pool_new(&w->config);
-    int error = w->pool ? count_workers(&w->config) : -ENOMEM;
+    error = w->pool ? count_workers(&w->config) : -ENOMEM;
     if (!error)
         error = bide__stacks_init(&w->stacks, stack_size);
     if (!error)
@@ -293,6 +299,8 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
     bide__overflow_enter(w);
     bide__watch(w);
     run_main(w, f, site);
+    if (w->generation != bide__fork_generation)
+        bide__forked("bide_run returns");
     bide__unwatch(w);
     bide__team_close(w);
     bide__worker_thread_leave();

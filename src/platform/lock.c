@@ -66,6 +66,18 @@ void bide__worker_thread_leave(void)
     pthread_mutex_unlock(&mutex);
 }
 
+void bide__lock_before_fork(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+void bide__lock_after_fork(bool child)
+{
+    if (child && privileged != &bide__privilege)
+        privileged = NULL; /* its thread is not here */
+    pthread_mutex_unlock(&mutex);
+}
+
 /* A thread that has no privilege is at a lock. Nobody may have it from now on, unless there is no
  * other thread: then a plain program uses the lock before it has a runtime. */
 static void see_another_thread(void)

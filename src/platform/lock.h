@@ -69,6 +69,10 @@ static inline bool bide__claim_word(void **word, void *value)
 void bide__worker_thread_enter(void);
 void bide__worker_thread_leave(void);
 
+/* Around fork(2); a child has the calling thread alone. */
+void bide__lock_before_fork(void);
+void bide__lock_after_fork(bool child);
+
 /* Sleep while *word is value, and wake all that sleep so. May return early. */
 void bide__futex_wait(int *word, int value);
 void bide__futex_wake(int *word, int count);

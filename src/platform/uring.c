@@ -490,6 +490,7 @@ static int open_ring(struct uring_reactor *r)
     r->ring_open = true;
     if (!(params.features & IORING_FEAT_EXT_ARG) || !(params.features & IORING_FEAT_NODROP))
         return -ENOSYS;
+    io_uring_ring_dontfork(&r->ring);    /* a child that wrote to it would submit for us */
     io_uring_register_ring_fd(&r->ring); /* spares a look-up a call; not needed */
     r->base.wake_fd = bide__kernel_wake_fd();
     if (r->base.wake_fd < 0)
