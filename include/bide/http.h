@@ -18,8 +18,11 @@
  *
  * Each connection has a fiber. A handler is plain linear code on it and may suspend anywhere:
  * sleep, query a database, join. Requests of one connection are handled one after the other, in
- * order; requests of different connections interleave where handlers suspend, on one worker, so
- * handlers share data without locks.
+ * order, on one worker. Connections are spread over all workers of the runtime
+ * (bide_config.workers), so handlers run in several threads at once, and what they share must be
+ * meant for that: constant, atomic, a database, something with a lock. With options.one_worker
+ * all connections stay on the worker of bide_http_serve; they then interleave only where
+ * handlers suspend, and share data without locks.
  *
  * What the server itself answers: 400 and close for a malformed or ambiguous request (both
  * Content-Length and Transfer-Encoding, two Content-Lengths, a folded header, a bare CR or LF, a
@@ -30,8 +33,8 @@
  *     Content-Type: application/json
  *     {"error":{"status":404,"message":"no such user"}}
  *
- * A server belongs to the worker that serves it: call these functions from its fibers only, unless
- * a comment says otherwise. Nothing here prints, and no allocation is made per request once a
+ * A request and its response belong to the worker that handles them: of several fibers that use
+ * them none may be on another. Nothing here prints, and no allocation is made per request once a
  * connection's buffers are warm.
  */
 #ifndef BIDE_HTTP_H
@@ -68,6 +71,8 @@ struct bide_http_options {
     uint16_t port;             /* 0: the kernel chooses, see bide_http_port */
     int backlog;               /* of the listening socket (4096) */
     unsigned reuse_port : 1;   /* SO_REUSEPORT */
+    unsigned one_worker : 1;   /* all connections on the worker of bide_http_serve, for handlers
+                                  that are not meant for several threads */
 
     bide_time header_timeout;  /* for a whole request head, from its first byte (60 s) */
     bide_time body_timeout;    /* between two reads of a body (60 s) */
@@ -149,13 +154,14 @@ BIDE_API int bide_http_port(const struct bide_http_server *server);
  * the connections it has, and resumes.
  *
  * Returns  0 after bide_http_stop; -ECANCELED or -ETIMEDOUT after a cancellation; -EALREADY when
- *          it was called before; another -errno when the listening socket failed. All connections
- *          are over then, and the listening socket is closed.
+ *          it was called before; -ENOMEM when it could not begin; another -errno when the
+ *          listening socket failed. All connections are over then, and the listening socket is
+ *          closed.
  */
 BIDE_SUSPENDS BIDE_API int bide_http_serve(struct bide_http_server *server);
 
-/* bide_http_stop - begin the graceful stop. Does not suspend. Again: no effect. Before serve: serve
- * returns at once. */
+/* bide_http_stop - begin the graceful stop. Does not suspend; from any thread, before bide_http_free.
+ * Again: no effect. Before serve: serve returns at once. */
 BIDE_API void bide_http_stop(struct bide_http_server *server);
 
 /* bide_http_free - release a server that is not serving. NULL is allowed. */
@@ -326,6 +332,9 @@ BIDE_SUSPENDS BIDE_API int bide_http_flush(struct bide_http_response *res);
 
 /* ---- counters ----------------------------------------------------------------------------- */
 
+/* All workers' together. They are read from any thread, and are then of a moment ago: those that
+ * change at the same time may or may not be in it. */
+
 struct bide_http_stats {
     uint64_t accepted;      /* connections, since the beginning */
     uint64_t open;          /* connections, now */
@@ -338,7 +347,7 @@ struct bide_http_stats {
     uint64_t sent;          /* bytes */
 };
 
-/* bide_http_get_stats - fill *ret_stats. */
+/* bide_http_get_stats - fill *ret_stats. It may be read after serve, until bide_http_free. */
 BIDE_API void bide_http_get_stats(const struct bide_http_server *server,
                                   struct bide_http_stats *ret_stats);
 

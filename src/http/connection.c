@@ -14,6 +14,17 @@ enum { LINGER_BYTES = 1024 * 1024, BODY_ROOM = 2048 };
 
 /* ---- reading a head ------------------------------------------------------------------------ */
 
+/* From here on the stop shuts the connection down, or is seen in server->stopping: the order of
+ * this store before that load is what it costs where the two may be in different threads. */
+static void set_idle(struct bide__http_connection *c)
+{
+    if (c->server->many)
+        __atomic_store_n(&c->idle, true, __ATOMIC_SEQ_CST);
+    else
+        __atomic_store_n(&c->idle, true, __ATOMIC_RELAXED);
+    bide__http_add(&c->share->stats.idle, 1);
+}
+
 /* Wait for the first byte of a request. A connection that is idle for longer gives its buffers
  * back and waits without any. */
 static ssize_t await_request(struct bide__http_connection *c)
@@ -21,9 +32,8 @@ static ssize_t await_request(struct bide__http_connection *c)
     struct bide_http_server *server = c->server;
     bide_time span = c->requests ? server->options.idle_timeout : server->options.header_timeout;
     c->input.head = c->input.parsed = c->input.end = 0;
-    c->idle = true;
-    server->stats.idle++;
-    if (server->stopping)
+    set_idle(c);
+    if (__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST))
         bide_shutdown(c->fd, SHUT_RD); /* take what is there, wait for no more */
     ssize_t n = bide__http_receive(c, span < BIDE__HTTP_WARM ? span : BIDE__HTTP_WARM);
     if (n == -ETIMEDOUT && span > BIDE__HTTP_WARM) {
@@ -34,8 +44,8 @@ static ssize_t await_request(struct bide__http_connection *c)
         if (n >= 0)
             n = bide__http_input_get(c) ? bide__http_receive(c, span) : -ENOMEM;
     }
-    c->idle = false;
-    server->stats.idle--;
+    __atomic_store_n(&c->idle, false, __ATOMIC_RELAXED);
+    bide__http_add(&c->share->stats.idle, (uint64_t)-1);
     return n;
 }
 
@@ -50,7 +60,7 @@ static ssize_t await_head(struct bide__http_connection *c, bide_time *deadline)
         return err;
     ssize_t n = bide__http_receive(c, *deadline - c->now);
     if (n == -ETIMEDOUT && !bide_cancelled()) {
-        c->server->stats.timeouts++;
+        bide__http_add(&c->share->stats.timeouts, 1);
         bide__http_refuse(p, 408, "the request's headers took too long");
     } else if (n == 0) {
         bide__http_refuse(p, 400, "the request is incomplete");
@@ -170,7 +180,7 @@ static void refuse(struct bide__http_connection *c, int status, const char *mess
 {
     c->close = true;
     c->linger = true;
-    c->server->stats.malformed++;
+    bide__http_add(&c->share->stats.malformed, 1);
     bide__http_answer_error(c, status, message);
 }
 
@@ -228,11 +238,11 @@ static void skip_body(struct bide__http_connection *c)
 
 static void end_request(struct bide__http_connection *c, bide_time begin)
 {
-    struct bide__http_route *route = c->match.route;
-    struct bide_http_server *server = c->server;
-    bide__http_count(route ? &route->counters : &server->unmatched, c->response.status,
-                     c->now - begin);
-    server->stats.requests++;
+    const struct bide_http_server *server = c->server;
+    const struct bide__http_route *route = c->match.route;
+    size_t index = route ? (size_t)(route - server->routes) : server->routes_count;
+    bide__http_count(&c->share->counters[index], c->response.status, c->now - begin);
+    bide__http_add(&c->share->stats.requests, 1);
     if (c->patched)
         *c->patched = c->patch;
     if (c->input.parser->phase != BIDE__HTTP_DONE)
@@ -300,41 +310,48 @@ static void leave(struct bide__http_connection *c)
     if (c->linger && !c->error && c->input.parser)
         linger(c);
     if (c->output)
-        bide__http_block_put(&c->server->pool, c->output);
+        bide__http_block_put(&c->share->pool, c->output);
     bide__http_input_put(c);
     bide__http_connection_free(c);
 }
 
 struct bide__http_connection *bide__http_connection_new(struct bide_http_server *server, int fd)
 {
-    struct bide__http_connection *c = bide__http_calloc(1, sizeof(*c));
+    struct bide__http_connection *c = bide__http_alloc_apart(sizeof(*c));
     if (!c)
         return NULL;
     c->server = server;
     c->fd = fd;
-    c->arena.pool = &server->pool;
+    bide__http_add(&server->accepted, 1);
+    bide__http_lock(server);
     c->link = (struct bide__list){ .next = &server->connections, .prev = server->connections.prev };
     c->link.prev->next = c->link.next->prev = &c->link;
-    server->stats.open++;
-    server->stats.accepted++;
+    bide__http_add(&server->open, 1);
+    bide__http_unlock(server);
     return c;
 }
 
+/* It leaves the list before its descriptor is closed: what is in the list may be shut down. */
 void bide__http_connection_free(struct bide__http_connection *c)
 {
     struct bide_http_server *server = c->server;
-    bide_close(c->fd);
+    bide__http_lock(server);
     c->link.prev->next = c->link.next;
     c->link.next->prev = c->link.prev;
+    bide__http_add(&server->open, (uint64_t)-1);
+    bool last = !server->open && server->draining;
+    bide__http_unlock(server);
+    bide_close(c->fd);
     free(c);
-    server->stats.open--;
-    if (server->draining && !server->stats.open)
+    if (last)
         bide_resolve(&server->drained, 0);
 }
 
 void bide__http_connection_run(struct bide__http_connection *c)
 {
     c->begun = true;
+    c->share = bide__http_share_at(c->server, c->server->many ? bide_worker_index() : 0);
+    c->arena.pool = &c->share->pool;
     bide_name("http %d", c->fd);
     bide_tcp_nodelay(c->fd);
     if (bide__http_input_get(c))

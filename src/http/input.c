@@ -11,7 +11,7 @@ bool bide__http_input_get(struct bide__http_connection *c)
     struct bide__http_input *in = &c->input;
     if (in->parser)
         return true;
-    struct bide__http_block *block = bide__http_block_get(&c->server->pool);
+    struct bide__http_block *block = bide__http_block_get(&c->share->pool);
     if (!block)
         return false;
     static_assert(sizeof(struct bide__http_parser) < BIDE__HTTP_BLOCK / 4, "room for requests");
@@ -33,7 +33,7 @@ void bide__http_input_put(struct bide__http_connection *c)
     if (!in->parser)
         return;
     free(in->own);
-    bide__http_block_put(&c->server->pool, in->block);
+    bide__http_block_put(&c->share->pool, in->block);
     *in = (struct bide__http_input){ 0 };
 }
 
@@ -73,7 +73,7 @@ ssize_t bide__http_receive(struct bide__http_connection *c, bide_time span)
     c->now = bide_now();
     if (receive.value > 0) {
         in->end += (size_t)receive.value;
-        c->server->stats.received += (uint64_t)receive.value;
+        bide__http_add(&c->share->stats.received, (uint64_t)receive.value);
     }
     return receive.value;
 }

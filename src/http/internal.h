@@ -14,7 +14,10 @@
  * server.c      listening, accepting, stopping
  * metrics.c     counters
  *
- * A server and all its connections belong to one worker: nothing here is locked.
+ * Threads. A connection stays on one worker, and what its requests use belongs to it or to its
+ * worker's share of the server; others only read counters there. What several workers change is the
+ * list of connections and their number, under the server's lock. A server whose connections are all
+ * on one worker takes no lock.
  */
 #ifndef BIDE_HTTP_INTERNAL_H
 #define BIDE_HTTP_INTERNAL_H
@@ -28,6 +31,7 @@
 #include <bide/net.h>
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -40,30 +44,75 @@ enum {
 
 /* ---- the server --------------------------------------------------------------------------- */
 
+/* Of one route, on one worker. */
+struct bide__http_counters {
+    bide_time sum;
+    struct {
+        int status;
+        uint64_t count;
+    } statuses[BIDE_HTTP_STATUSES];
+    uint64_t buckets[BIDE_HTTP_BUCKETS];
+};
+
+/* What a worker has of a server: its own, but for the counters, which others read. */
+struct bide__http_share {
+    struct bide__http_pool pool;
+    bide_time date_until;             /* date_line is right until then */
+    char date_line[BIDE__HTTP_DATE_SIZE + 1];
+    struct bide_http_stats stats;     /* but accepted, open and accept_pauses */
+    struct bide__http_counters counters[]; /* by route; the last of the requests without one */
+};
+
 typedef BIDE_PROMISE(int) bide__http_promise;
 
 struct bide_http_server {
-    struct bide_http_options options; /* no field is zero any more */
+    struct bide_http_options options; /* no field is zero any more, but for flags */
     struct bide__http_limits limits;
     struct bide__http_node root;
     struct bide__http_route *routes;
     size_t routes_count;
-    struct bide__http_counters unmatched;
-    struct bide__http_pool pool;
-    struct bide_http_stats stats;
-    struct bide__list connections;    /* bide__http_connection.link, all that are open */
-    bide_time date_until;             /* date_line is right until then */
-    char date_line[BIDE__HTTP_DATE_SIZE + 1];
+    char *shares;                     /* bide__http_share_at; made by serve */
+    unsigned shares_count;            /* atomic; one a worker. 0 before serve */
+    bool many;                        /* more than one */
     int listener;                     /* -1: closed */
     int port;
     bool served;                      /* bide_http_serve was called */
     bool serving;                     /* and has not returned */
-    bool stopping;
+    bool stopping;                    /* atomic */
+    bide__http_promise stop;          /* what serve waits for beside accepting */
+    uint64_t accepted, accept_pauses; /* atomic; the acceptor's */
+
+    pthread_mutex_t lock;             /* if many: of what follows */
+    struct bide__list connections;    /* bide__http_connection.link, all that are open */
+    uint64_t open;                    /* atomic: how many */
     bool draining;                    /* serve waits for drained */
-    struct bide_accept_future accept; /* what serve waits in, */
-    struct bide_sleep_future pause;   /* or this */
     bide__http_promise drained;       /* the last connection has ended */
 };
+
+struct bide__http_share *bide__http_share_at(const struct bide_http_server *server, unsigned i);
+
+static inline void bide__http_lock(struct bide_http_server *server)
+{
+    if (server->many)
+        pthread_mutex_lock(&server->lock);
+}
+
+static inline void bide__http_unlock(struct bide_http_server *server)
+{
+    if (server->many)
+        pthread_mutex_unlock(&server->lock);
+}
+
+/* A counter has one writer at a time. */
+static inline void bide__http_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t bide__http_counted(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
 
 /* ---- a connection -------------------------------------------------------------------------- */
 
@@ -101,11 +150,12 @@ struct bide__http_input {
 
 struct bide__http_connection {
     struct bide_http_server *server;
+    struct bide__http_share *share;  /* of its worker; from its begin on */
     struct bide__list link;          /* in server->connections */
     int fd;
     int error;                       /* of the transport, sticky: nothing can be sent any more */
     bool begun;                      /* its fiber runs */
-    bool idle;                       /* waits for a request */
+    bool idle;                       /* atomic: waits for a request */
     bool close;                      /* after this answer */
     bool linger;                     /* the client may be sending still, after that */
     bool continued;                  /* 100 Continue was sent, or need not be */

@@ -4,12 +4,13 @@
  * Blocks lie in chunks of address space. A few free ones stay warm; the memory of the others goes
  * back to the kernel, so that ten thousand connections that were busy and are idle hold none.
  *
- * All memory of the library comes from the two functions at the top (chunks too, by their heads),
+ * All memory of the library comes from the functions at the top (chunks too, by their heads),
  * so that a test can make each allocation fail.
  */
 #include "memory.h"
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 static_assert(sizeof(struct bide__http_block) == BIDE__HTTP_BLOCK, "whole pages");
@@ -29,6 +30,16 @@ void *bide__http_calloc(size_t count, size_t size)
     if (BIDE__UNLIKELY(bide__http_fault != NULL) && bide__http_fault())
         return NULL;
     return calloc(count, size);
+}
+
+void *bide__http_alloc_apart(size_t size)
+{
+    enum { LINE = 64 };
+    size = (size + LINE - 1) / LINE * LINE;
+    if (BIDE__UNLIKELY(bide__http_fault != NULL) && bide__http_fault())
+        return NULL;
+    void *p = aligned_alloc(LINE, size);
+    return p ? memset(p, 0, size) : NULL;
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */

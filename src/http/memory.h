@@ -54,6 +54,9 @@ extern bool (*bide__http_fault)(void);
 void *bide__http_malloc(size_t size);
 void *bide__http_calloc(size_t count, size_t size);
 
+/* Zeroed, and on cache lines of its own: what a worker does there slows down no other. */
+void *bide__http_alloc_apart(size_t size);
+
 struct bide__http_block *bide__http_block_get(struct bide__http_pool *pool); /* or NULL */
 void bide__http_block_put(struct bide__http_pool *pool, struct bide__http_block *block);
 

@@ -11,14 +11,14 @@ const bide_time bide_http_bounds[BIDE_HTTP_BUCKETS] = {
     500 * BIDE_MS, BIDE_S,        2500 * BIDE_MS, 5 * BIDE_S,   10 * BIDE_S,  BIDE_FOREVER,
 };
 
+/* A status is written before its first count: who sees that sees the status. */
 void bide__http_count(struct bide__http_counters *counters, int status, bide_time latency)
 {
     unsigned i = 0;
     while (latency > bide_http_bounds[i])
         i++;
-    counters->buckets[i]++;
-    counters->sum += latency;
-    counters->count++;
+    bide__http_add(&counters->buckets[i], 1);
+    __atomic_store_n(&counters->sum, counters->sum + latency, __ATOMIC_RELAXED);
     for (i = 0; i < BIDE_HTTP_STATUSES - 1; i++) {
         if (BIDE__LIKELY(counters->statuses[i].status == status))
             break;
@@ -27,12 +27,59 @@ void bide__http_count(struct bide__http_counters *counters, int status, bide_tim
             break;
         }
     }
-    counters->statuses[i].count++;
+    uint64_t *count = &counters->statuses[i].count;
+    __atomic_store_n(count, *count + 1, __ATOMIC_RELEASE);
+}
+
+/* Any thread: how many shares there are to read. */
+static unsigned shares_of(const struct bide_http_server *server)
+{
+    return __atomic_load_n(&server->shares_count, __ATOMIC_ACQUIRE);
 }
 
 void bide_http_get_stats(const struct bide_http_server *server, struct bide_http_stats *ret_stats)
 {
-    *ret_stats = server->stats;
+    struct bide_http_stats sum = {
+        .accepted = bide__http_counted(&server->accepted),
+        .open = bide__http_counted(&server->open),
+        .accept_pauses = bide__http_counted(&server->accept_pauses),
+    };
+    for (unsigned i = 0; i < shares_of(server); i++) {
+        const struct bide_http_stats *own = &bide__http_share_at(server, i)->stats;
+        sum.idle += bide__http_counted(&own->idle);
+        sum.requests += bide__http_counted(&own->requests);
+        sum.malformed += bide__http_counted(&own->malformed);
+        sum.timeouts += bide__http_counted(&own->timeouts);
+        sum.received += bide__http_counted(&own->received);
+        sum.sent += bide__http_counted(&own->sent);
+    }
+    *ret_stats = sum;
+}
+
+static void add_status(struct bide_http_route_stats *sum, int status, uint64_t count)
+{
+    unsigned i = 0;
+    while (i < BIDE_HTTP_STATUSES - 1 && sum->statuses[i].count &&
+           sum->statuses[i].status != status)
+        i++;
+    sum->statuses[i].status = i < BIDE_HTTP_STATUSES - 1 ? status : 0;
+    sum->statuses[i].count += count;
+}
+
+static void add_counters(struct bide_http_route_stats *sum,
+                         const struct bide__http_counters *counters)
+{
+    for (unsigned i = 0; i < BIDE_HTTP_BUCKETS; i++) {
+        uint64_t count = bide__http_counted(&counters->buckets[i]);
+        sum->buckets[i] += count;
+        sum->count += count;
+    }
+    sum->sum += __atomic_load_n(&counters->sum, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < BIDE_HTTP_STATUSES; i++) {
+        uint64_t count = __atomic_load_n(&counters->statuses[i].count, __ATOMIC_ACQUIRE);
+        if (count)
+            add_status(sum, counters->statuses[i].status, count);
+    }
 }
 
 int bide_http_get_route_stats(const struct bide_http_server *server, size_t index,
@@ -42,18 +89,13 @@ int bide_http_get_route_stats(const struct bide_http_server *server, size_t inde
         return -ENOENT;
     const struct bide__http_route *route =
         index < server->routes_count ? &server->routes[index] : NULL;
-    const struct bide__http_counters *counters = route ? &route->counters : &server->unmatched;
-    *ret_stats = (struct bide_http_route_stats){
+    struct bide_http_route_stats sum = {
         .method = route ? bide_http_method_name(route->public.method) : "",
         .path = route ? route->public.path : "",
-        .count = counters->count,
-        .sum = counters->sum,
     };
-    for (unsigned i = 0; i < BIDE_HTTP_STATUSES; i++) {
-        ret_stats->statuses[i].status = counters->statuses[i].status;
-        ret_stats->statuses[i].count = counters->statuses[i].count;
-    }
-    memcpy(ret_stats->buckets, counters->buckets, sizeof(counters->buckets));
+    for (unsigned i = 0; i < shares_of(server); i++)
+        add_counters(&sum, &bide__http_share_at(server, i)->counters[index]);
+    *ret_stats = sum;
     return 0;
 }
 
@@ -148,7 +190,9 @@ size_t bide_http_metrics(const struct bide_http_server *server, char *buf, size_
 {
     struct text text = { .buf = buf, .size = size };
     struct bide_http_route_stats route;
-    print_totals(&text, &server->stats);
+    struct bide_http_stats stats;
+    bide_http_get_stats(server, &stats);
+    print_totals(&text, &stats);
     print_type(&text, "requests_total", "counter", "Requests by route and status.");
     for (size_t i = 0; !bide_http_get_route_stats(server, i, &route); i++)
         print_statuses(&text, &route);

@@ -11,7 +11,7 @@ enum { COPIED_MAX = 4096 }; /* a larger body is sent from where it is, if it doe
 static int fail(struct bide__http_connection *c, ssize_t error)
 {
     if (error == -ETIMEDOUT && !bide_cancelled())
-        c->server->stats.timeouts++;
+        bide__http_add(&c->share->stats.timeouts, 1);
     c->error = (int)error;
     return c->error;
 }
@@ -41,7 +41,7 @@ static int send_all(struct bide__http_connection *c, struct iovec *iov, size_t c
     for (;;) {
         if (n < 0)
             return fail(c, n);
-        c->server->stats.sent += (uint64_t)n;
+        bide__http_add(&c->share->stats.sent, (uint64_t)n);
         advance(&message, (size_t)n);
         if (!message.msg_iovlen)
             return 0;
@@ -53,7 +53,7 @@ static int send_all(struct bide__http_connection *c, struct iovec *iov, size_t c
 
 static void put_back(struct bide__http_connection *c)
 {
-    bide__http_block_put(&c->server->pool, c->output);
+    bide__http_block_put(&c->share->pool, c->output);
     c->output = NULL;
     c->output_size = 0;
 }
@@ -76,7 +76,7 @@ char *bide__http_reserve(struct bide__http_connection *c, size_t size)
     if (c->output && size > sizeof(c->output->data) - c->output_size && bide__http_flush(c) < 0)
         return NULL;
     if (!c->output) {
-        c->output = bide__http_block_get(&c->server->pool);
+        c->output = bide__http_block_get(&c->share->pool);
         c->output_size = 0;
         if (!c->output) {
             c->error = -ENOMEM;

@@ -131,9 +131,9 @@ int bide_http_query_int(struct bide_http_request *req, const char *name, int64_t
 static ssize_t fail(struct bide__http_connection *c, int error)
 {
     if (error == -ETIMEDOUT)
-        c->server->stats.timeouts++;
+        bide__http_add(&c->share->stats.timeouts, 1);
     else if (error == -EBADMSG || error == -EMSGSIZE)
-        c->server->stats.malformed++;
+        bide__http_add(&c->share->stats.malformed, 1);
     c->body_error = error;
     c->close = true;
     c->linger = true;

@@ -69,21 +69,21 @@ int bide_http_add_headerf(struct bide_http_response *res, const char *name, cons
     return add_header(res, name, value, (size_t)size);
 }
 
-static const char *date_line(struct bide_http_server *server, bide_time now)
+static const char *date_line(struct bide__http_share *share, bide_time now)
 {
-    if (BIDE__UNLIKELY(now >= server->date_until)) {
+    if (BIDE__UNLIKELY(now >= share->date_until)) {
         bide_time wall = bide_wall_now();
-        bide__http_format_date(server->date_line, wall / BIDE_S);
-        server->date_until = now + BIDE_S - wall % BIDE_S;
+        bide__http_format_date(share->date_line, wall / BIDE_S);
+        share->date_until = now + BIDE_S - wall % BIDE_S;
     }
-    return server->date_line;
+    return share->date_line;
 }
 
 /* Will the connection be of use after this answer? The client is told in the head. */
 static bool must_close(const struct bide__http_connection *c)
 {
     const struct bide__http_parser *p = c->input.parser;
-    if (!p->keep_alive || c->server->stopping ||
+    if (!p->keep_alive || __atomic_load_n(&c->server->stopping, __ATOMIC_RELAXED) ||
         c->requests >= c->server->options.requests_max)
         return true;
     if (p->phase != BIDE__HTTP_BODY)
@@ -125,7 +125,7 @@ static int put_head(struct bide__http_connection *c, int status, const char *typ
         to = bide__http_format_decimal(to, (uint64_t)status);
         to = APPEND(to, " Unknown\r\n");
     }
-    to = append(to, date_line(c->server, c->now), BIDE__HTTP_DATE_SIZE);
+    to = append(to, date_line(c->share, c->now), BIDE__HTTP_DATE_SIZE);
     if (type) {
         to = APPEND(to, "Content-Type: ");
         to = append(to, type, type_size);

@@ -25,21 +25,10 @@ struct bide__http_param {
     uint8_t type; /* enum bide__http_param_type */
 };
 
-struct bide__http_counters {
-    uint64_t count;
-    bide_time sum;
-    struct {
-        int status;
-        uint64_t count;
-    } statuses[BIDE_HTTP_STATUSES];
-    uint64_t buckets[BIDE_HTTP_BUCKETS];
-};
-
 struct bide__http_route {
     struct bide_http_route public;
     struct bide__http_param params[BIDE__HTTP_PARAMS_MAX];
     unsigned params_count;
-    struct bide__http_counters counters;
 };
 
 /* A place in the trie of path segments. */

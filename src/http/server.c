@@ -79,7 +79,8 @@ int bide_http_new(const struct bide_http_options *options, const struct bide_htt
         .headers_max = server->options.headers_max,
     };
     server->connections.next = server->connections.prev = &server->connections;
-    server->date_until = INT64_MIN;
+    pthread_mutex_init(&server->lock, NULL);
+    bide_promise_init(&server->stop);
     server->listener = -1;
     int err = add_routes(server, routes, count);
     if (!err)
@@ -106,8 +107,9 @@ void bide_http_free(struct bide_http_server *server)
         return;
     assert(!server->serving);
     close_listener(server);
-    bide__http_pool_release(&server->pool);
     bide__http_route_free(&server->root);
+    pthread_mutex_destroy(&server->lock);
+    free(server->shares);
     free(server->routes);
     free(server);
 }
@@ -117,13 +119,40 @@ int bide_http_port(const struct bide_http_server *server)
     return server->port;
 }
 
+/* ---- shares ---------------------------------------------------------------------------------- */
+
+/* Bytes of a share, on cache lines of its own. */
+static size_t share_size(const struct bide_http_server *server)
+{
+    size_t size = sizeof(struct bide__http_share) +
+                  (server->routes_count + 1) * sizeof(struct bide__http_counters);
+    return (size + 63) / 64 * 64;
+}
+
+struct bide__http_share *bide__http_share_at(const struct bide_http_server *server, unsigned i)
+{
+    return (struct bide__http_share *)(void *)(server->shares + i * share_size(server));
+}
+
+static int make_shares(struct bide_http_server *server)
+{
+    unsigned count = server->options.one_worker ? 1 : bide_worker_count();
+    server->shares = bide__http_alloc_apart(count * share_size(server));
+    if (!server->shares)
+        return -ENOMEM;
+    server->many = count > 1;
+    for (unsigned i = 0; i < count; i++)
+        bide__http_share_at(server, i)->date_until = INT64_MIN;
+    __atomic_store_n(&server->shares_count, count, __ATOMIC_RELEASE); /* to who reads counters */
+    return 0;
+}
+
 /* ---- serving --------------------------------------------------------------------------------- */
 
 static void pause_accepting(struct bide_http_server *server)
 {
-    server->stats.accept_pauses++;
-    server->pause = bide_async(bide_sleep, PAUSE);
-    bide_await(&server->pause);
+    bide__http_add(&server->accept_pauses, 1);
+    bide_sleep(PAUSE);
 }
 
 /* Is it the connection that failed, and not the listening socket? As accept(2) recommends. */
@@ -158,7 +187,8 @@ static int begin_connection(struct bide_http_server *server, struct bide_scope *
         bide_close(fd);
         return -ENOMEM;
     }
-    int err = bide_spawn(scope, bide_async(bide__http_connection_run, c));
+    bide_let run = bide_async(bide__http_connection_run, c);
+    int err = server->many ? bide_spawn_spread(scope, run) : bide_spawn(scope, run);
     if (err < 0)
         bide__http_connection_free(c);
     return err;
@@ -170,45 +200,73 @@ static struct bide__http_connection *connection_at(struct bide__list *link)
                                             offsetof(struct bide__http_connection, link));
 }
 
-/* Until the server is stopped, or its caller cancelled. */
+/* Until it is cancelled, or the listening socket fails. */
 static int accept_all(struct bide_http_server *server, struct bide_scope *scope)
 {
-    while (!server->stopping) {
-        if (server->stats.open >= server->options.connections_max) {
+    while (!bide_cancelled()) {
+        if (bide__http_counted(&server->open) >= server->options.connections_max) {
             pause_accepting(server);
-            if (bide_cancelled())
-                return bide_cancelled();
             continue;
         }
-        server->accept = bide_async(bide_accept, server->listener, NULL, NULL, 0);
-        int fd = bide_await(&server->accept);
+        int fd = bide_accept(server->listener, NULL, NULL, 0);
         if (fd >= 0) {
             if (begin_connection(server, scope, fd) < 0)
                 pause_accepting(server);
         } else if (is_shortage(fd)) {
             pause_accepting(server);
         } else if (!is_passing(fd)) {
-            return server->stopping ? 0 : fd;
+            return fd;
         }
     }
-    return 0;
+    return bide_cancelled();
 }
-
 BIDE_ASYNC(int, accept_all, struct bide_http_server *, struct bide_scope *)
 
-/* Let the connections end. */
+static int accept_until_stopped(struct bide_http_server *server, struct bide_scope *scope)
+{
+    bide_let accepting = bide_async(accept_all, server, scope);
+    int first = bide_race(&accepting, &server->stop);
+    return first == 0 ? accepting.value : first == 1 ? 0 : first;
+}
+BIDE_ASYNC(int, accept_until_stopped, struct bide_http_server *, struct bide_scope *)
+
+/* Those that wait for a request: their reads return 0. */
+static void end_idle(struct bide_http_server *server)
+{
+    bide__http_lock(server);
+    for (struct bide__list *at = server->connections.next; at != &server->connections;
+         at = at->next) {
+        struct bide__http_connection *c = connection_at(at);
+        if (__atomic_load_n(&c->idle, __ATOMIC_SEQ_CST))
+            bide_shutdown(c->fd, SHUT_RD);
+    }
+    bide__http_unlock(server);
+}
+
+/* Wait for the connections to end, for as long as they may take. */
+static void await_drained(struct bide_http_server *server)
+{
+    if (server->options.grace < 0)
+        return;
+    bide_promise_init(&server->drained);
+    bide__http_lock(server);
+    server->draining = true;
+    bool wait = server->open > 0;
+    bide__http_unlock(server);
+    if (wait)
+        bide_within(server->options.grace, &server->drained);
+}
+
 static void drain(struct bide_http_server *server, struct bide_scope *scope)
 {
     bide_http_stop(server);
     close_listener(server);
-    bide_promise_init(&server->drained);
-    server->draining = true;
-    if (server->options.grace > 0 && server->stats.open)
-        bide_within(server->options.grace, &server->drained);
-    server->draining = false;
+    end_idle(server);
+    await_drained(server);
     bide_scope_cancel(scope);
     bide_scope_wait(scope);
     /* What is left was cancelled before it began, or there was no stack for it. */
+    server->draining = false;
     while (server->connections.next != &server->connections) {
         struct bide__http_connection *c = connection_at(server->connections.next);
         assert(!c->begun);
@@ -216,12 +274,26 @@ static void drain(struct bide_http_server *server, struct bide_scope *scope)
     }
 }
 
+static int nothing(void)
+{
+    return 0;
+}
+BIDE_ASYNC(int, nothing)
+
+/* The workers start now: connections that came before they run could not be spread equally. */
+static void start_workers(struct bide_http_server *server, struct bide_scope *scope)
+{
+    if (server->many)
+        (void)bide_spawn_spread(scope, bide_async(nothing)); /* else with the first connection */
+}
+
 /* Under a shield: hold the connections while the acceptor runs, and until they have ended. */
 static void hold_connections(struct bide_http_server *server, struct bide_scope *connections,
-                             struct accept_all_future *acceptor)
+                             struct accept_until_stopped_future *acceptor)
 {
     bide_shield() {
         bide_scope_init(connections, NULL);
+        start_workers(server, connections);
         bide_await(acceptor);
         drain(server, connections);
     }
@@ -230,32 +302,28 @@ static void hold_connections(struct bide_http_server *server, struct bide_scope 
 int bide_http_serve(struct bide_http_server *server)
 {
     struct bide_scope connections;
-    bide_let acceptor = bide_async(accept_all, server, &connections);
+    bide_let acceptor = bide_async(accept_until_stopped, server, &connections);
     if (server->served)
         return -EALREADY;
-    server->served = server->serving = true;
+    server->served = true;
+    int err = make_shares(server);
+    if (err < 0) {
+        close_listener(server);
+        return err;
+    }
+    server->serving = true;
     BIDE_SCOPE(outer) {
         bide_start(&acceptor);
         hold_connections(server, &connections, &acceptor);
     }
-    bide__http_pool_release(&server->pool);
+    for (unsigned i = 0; i < server->shares_count; i++)
+        bide__http_pool_release(&bide__http_share_at(server, i)->pool);
     server->serving = false;
     return bide_error(&acceptor) ? bide_error(&acceptor) : acceptor.value;
 }
 
 void bide_http_stop(struct bide_http_server *server)
 {
-    if (server->stopping)
-        return;
-    server->stopping = true;
-    if (bide_state(&server->accept) == BIDE_RUNNING)
-        bide_cancel(&server->accept);
-    if (bide_state(&server->pause) == BIDE_RUNNING)
-        bide_cancel(&server->pause);
-    for (struct bide__list *at = server->connections.next; at != &server->connections;
-         at = at->next) {
-        struct bide__http_connection *c = connection_at(at);
-        if (c->idle)
-            bide_shutdown(c->fd, SHUT_RD); /* its read returns 0 */
-    }
+    if (!__atomic_exchange_n(&server->stopping, true, __ATOMIC_SEQ_CST))
+        bide_resolve(&server->stop, 0);
 }

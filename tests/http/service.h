@@ -141,9 +141,12 @@ static inline bool client_say(struct client *c, const char *text)
 /* Receive more. 1, 0 at the end (or after a reset), -1 when it took too long. */
 static inline int client_more(struct client *c)
 {
+    ssize_t n;
     if (c->used == sizeof(c->buf))
         return -1;
-    ssize_t n = recv(c->fd, c->buf + c->used, sizeof(c->buf) - c->used, 0);
+    do /* a ring that this thread had may interrupt it while the kernel takes it down */
+        n = recv(c->fd, c->buf + c->used, sizeof(c->buf) - c->used, 0);
+    while (n < 0 && errno == EINTR);
     if (n > 0)
         c->used += (size_t)n;
     return n > 0 ? 1 : n == 0 || errno == ECONNRESET || errno == EPIPE ? 0 : -1;
