@@ -38,11 +38,14 @@ static void short_reads(struct bide_sqlite *db)
 
 static void long_reads(struct bide_sqlite *db)
 {
+    bide_time begin = bide_now();
     for (int i = 0; i < 10; i++)
         CHECK_EQ(count_to(db, LONG), 0);
     struct bide_sqlite_stats stats = stats_of(db);
     CHECK_EQ(stats.on_thread, 10);
-    CHECK(stats.too_long >= 3 && stats.too_long < 10);
+    /* Three in a row, then once a second. */
+    bide_time seconds = (bide_now() - begin) / BIDE_S;
+    CHECK(stats.too_long >= 3 && (stats.too_long < 10 || seconds > 5));
     CHECK_EQ(stats.in_place, stats.too_long); /* later ones went to the thread at once */
     CHECK_EQ(ask(db, "SELECT 3"), 3); /* another statement is not affected */
     CHECK_EQ(stats_of(db).in_place, stats.in_place + 1);

@@ -117,9 +117,12 @@ def test_mistakes_are_told_kindly():
             assert not visible(browser, "result") and not visible(browser, "waterfall")
             if id == "999999":
                 picture(browser, "problem")
-        ask(browser, "3")
-        browser.until("!document.getElementById('result').hidden")
-        assert not visible(browser, "problem")
+        for _ in range(20):  # on a busy machine the queries may seem to wait
+            ask(browser, "3")
+            browser.until("!document.getElementById('result').hidden")
+            assert not visible(browser, "problem")
+            if "--latency" in text(browser, "sum"):
+                break
         assert "--latency" in text(browser, "sum")
         picture(browser, "near")
         # A post with markup in it is text.
