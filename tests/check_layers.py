@@ -33,6 +33,7 @@ HEADERS = {
     "base.h": "base",
     "bide.h": "libbide",
     "condition.h": "sync",
+    "broadcast.h": "sync",
     "chan.h": "sync",
     "context.h": "core",
     "combine.h": "sync",
@@ -53,6 +54,7 @@ HEADERS = {
     "offload.h": "core",
     "process.h": "io",
     "once.h": "sync",
+    "oneshot.h": "sync",
     "promise.h": "core",
     "rate.h": "sync",
     "retry.h": "sync",
@@ -67,6 +69,7 @@ HEADERS = {
     "time.h": "core",
     "wait.h": "sync",
     "waitgroup.h": "sync",
+    "watch.h": "sync",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

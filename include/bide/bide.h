@@ -4,8 +4,9 @@
 
 #include <bide/barrier.h>
 #include <bide/base.h>
-#include <bide/condition.h>
+#include <bide/broadcast.h>
 #include <bide/chan.h>
+#include <bide/condition.h>
 #include <bide/context.h>
 #include <bide/event.h>
 #include <bide/file_watch.h>
@@ -21,6 +22,7 @@
 #include <bide/offload.h>
 #include <bide/process.h>
 #include <bide/once.h>
+#include <bide/oneshot.h>
 #include <bide/promise.h>
 #include <bide/rate.h>
 #include <bide/retry.h>
@@ -33,5 +35,6 @@
 #include <bide/then.h>
 #include <bide/time.h>
 #include <bide/waitgroup.h>
+#include <bide/watch.h>
 
 #endif

@@ -31,11 +31,12 @@
 /* Lives where you put it, at one address, between init and release. */
 struct bide_chan {
     struct bide__lock lock;
-    int closed;
+    int closed; /* atomic */
+    int lent;   /* the ring is the user's memory */
     size_t value_size, capacity;
     size_t count; /* atomic: of values in the ring */
     size_t room;  /* of the ring, in values */
-    char *ring, *end; /* owned */
+    char *ring, *end; /* owned, unless lent */
     char *oldest, *vacant; /* in the ring: where the next receive and send are */
     struct bide__queue senders;   /* they wait only while the ring is full */
     struct bide__queue receivers; /* and they while there is nothing */
@@ -52,6 +53,15 @@ struct bide_chan {
  * Returns  0, or -ENOMEM: then there is nothing to release.
  */
 BIDE_API int bide_chan_init(struct bide_chan *chan, size_t value_size, size_t capacity);
+
+/*
+ * bide_chan_init_in - the same in memory of the caller's: it can not fail.
+ *
+ * @capacity  not BIDE_CHAN_UNBOUNDED
+ * @memory    capacity times value_size bytes; borrowed until release
+ */
+BIDE_API void bide_chan_init_in(struct bide_chan *chan, size_t value_size, size_t capacity,
+                                void *memory);
 
 /* bide_chan_release - end of its life; values that are still in it are dropped. Aborts when
  * somebody waits to send or receive. */
@@ -80,7 +90,8 @@ BIDE_SUSPENDS BIDE_API int bide_chan_send(struct bide_chan *chan, const void *va
  * Returns  0, or
  * Errors   -EPIPE: the channel is closed, and empty.
  *          -ECANCELED, -ETIMEDOUT (an inherited deadline).
- * Cancel   on any error nothing was taken. In a race it takes a value only if it wins.
+ * Cancel   on any error nothing was taken. In a race it takes a value only if it wins; -EPIPE wins,
+ *          too, so where a channel may be closed look at the future's value.
  * Context  fiber of any worker, or a plain thread.
  */
 BIDE_SUSPENDS BIDE_API int bide_chan_recv(struct bide_chan *chan, void *ret_value);
@@ -98,11 +109,15 @@ BIDE_API int bide_chan_try_recv(struct bide_chan *chan, void *ret_value);
  */
 BIDE_API void bide_chan_close(struct bide_chan *chan);
 
-/* Values in the channel, a moment ago: others send and receive. And its capacity. */
+/* Values in the channel, and is it closed: a moment ago, for others send, receive and close it. */
 BIDE_API size_t bide_chan_count(const struct bide_chan *chan);
+BIDE_API int bide_chan_is_closed(const struct bide_chan *chan);
+
 BIDE_API size_t bide_chan_capacity(const struct bide_chan *chan);
 
-/* ---- internal: the futures ------------------------------------------------------------------ */
+/* ---- internal ------------------------------------------------------------------------------- */
+
+BIDE_API int bide__chan_send_last(struct bide_chan *chan, const void *value);
 
 BIDE__WAIT_FUTURE(bide_chan_send, struct bide_chan *chan; const void *value;)
 BIDE__WAIT_FUTURE(bide_chan_recv, struct bide_chan *chan; void *ret_value;)

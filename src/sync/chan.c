@@ -6,11 +6,11 @@
  * only while nothing is there, and senders only while the ring is full; without capacity it always
  * is.
  */
+#include "sync/copy.h"
 #include "sync/wait.h"
 
 #include <bide/chan.h>
 #include <errno.h>
-#include <string.h>
 
 enum { WAIT = 1, LOST, FIRST_ROOM = 8 };
 
@@ -26,24 +26,12 @@ static struct bide_chan_recv_future *recv_of(struct bide_future *f)
 
 /* ---- the ring ---- */
 
-/* Most values are a number or a pointer, or two. */
-static inline void copy(void *to, const void *from, size_t size)
+static void set_ring(struct bide_chan *c, char *ring, size_t room)
 {
-    switch (size) {
-    case 0:
-        break;
-    case 4:
-        memcpy(to, from, 4);
-        break;
-    case 8:
-        memcpy(to, from, 8);
-        break;
-    case 16:
-        memcpy(to, from, 16);
-        break;
-    default:
-        memcpy(to, from, size);
-    }
+    c->room = room;
+    c->ring = c->oldest = ring;
+    c->end = ring + room * c->value_size;
+    c->vacant = ring + c->count * c->value_size;
 }
 
 /* A new ring, in which the values of the old one, which is full, are in order. */
@@ -61,10 +49,7 @@ static bool set_room(struct bide_chan *c, size_t room)
         memcpy(ring + older, c->ring, newer);
         bide__free(c->ring);
     }
-    c->room = room;
-    c->ring = c->oldest = ring;
-    c->end = ring + bytes;
-    c->vacant = ring + c->count * c->value_size;
+    set_ring(c, ring, room);
     return true;
 }
 
@@ -83,7 +68,7 @@ static inline int put(struct bide_chan *c, const void *value)
 {
     if (BIDE__UNLIKELY(c->count == c->room) && !set_room(c, c->room ? 2 * c->room : FIRST_ROOM))
         return -ENOMEM;
-    copy(c->vacant, value, c->value_size);
+    bide__copy(c->vacant, value, c->value_size);
     c->vacant = after(c, c->vacant);
     set_count(c, c->count + 1);
     return 0;
@@ -91,12 +76,17 @@ static inline int put(struct bide_chan *c, const void *value)
 
 static inline void get(struct bide_chan *c, void *ret_value)
 {
-    copy(ret_value, c->oldest, c->value_size);
+    bide__copy(ret_value, c->oldest, c->value_size);
     c->oldest = after(c, c->oldest);
     set_count(c, c->count - 1);
 }
 
 /* ---- under the lock: 0, an error, or WAIT; and whom to wake ---- */
+
+static inline void set_closed(struct bide_chan *c)
+{
+    __atomic_store_n(&c->closed, 1, __ATOMIC_RELAXED);
+}
 
 static inline int give(struct bide_chan *c, const void *value, struct bide__wait_future **ret_other)
 {
@@ -104,7 +94,7 @@ static inline int give(struct bide_chan *c, const void *value, struct bide__wait
         return -EPIPE;
     struct bide__wait_future *receiver = bide__queue_claim(&c->receivers);
     if (receiver) {
-        copy(recv_of(&receiver->future)->args.ret_value, value, c->value_size);
+        bide__copy(recv_of(&receiver->future)->args.ret_value, value, c->value_size);
         bide__queue_take(receiver, 0);
         *ret_other = receiver;
         return 0;
@@ -127,7 +117,7 @@ static inline int take(struct bide_chan *c, void *ret_value, struct bide_future 
         if (sender)
             put(c, sent);
     } else {
-        copy(ret_value, sent, c->value_size);
+        bide__copy(ret_value, sent, c->value_size);
     }
     if (sender) {
         bide__queue_take(sender, 0);
@@ -248,6 +238,15 @@ int bide_chan_init(struct bide_chan *chan, size_t value_size, size_t capacity)
     return set_room(chan, capacity) ? 0 : -ENOMEM;
 }
 
+void bide_chan_init_in(struct bide_chan *chan, size_t value_size, size_t capacity, void *memory)
+{
+    if (capacity == BIDE_CHAN_UNBOUNDED)
+        bide__panic("%s: bide_chan_init_in: no memory is enough for an unbounded channel",
+                    bide_current_name());
+    *chan = (struct bide_chan){ .value_size = value_size, .capacity = capacity, .lent = 1 };
+    set_ring(chan, memory, capacity);
+}
+
 static bool waited_for(const struct bide_chan *c)
 {
     return !bide__queue_empty(&c->senders) || !bide__queue_empty(&c->receivers);
@@ -261,7 +260,8 @@ void bide_chan_release(struct bide_chan *chan)
     if (used)
         bide__panic("%s: bide_chan_release: somebody waits to send or receive",
                     bide_current_name());
-    bide__free(chan->ring);
+    if (!chan->lent)
+        bide__free(chan->ring);
     chan->ring = NULL;
 }
 
@@ -274,7 +274,7 @@ void bide_chan_close(struct bide_chan *chan)
     bool more = true;
     while (more) {
         bide__lock(&chan->lock);
-        chan->closed = 1;
+        set_closed(chan);
         struct bide__wait_future *f = bide__queue_first(&chan->senders);
         if (!f)
             f = bide__queue_first(&chan->receivers);
@@ -287,9 +287,31 @@ void bide_chan_close(struct bide_chan *chan)
     }
 }
 
+/* oneshot.h: send, and close. When the receiver knows, the channel is not touched again. */
+int bide__chan_send_last(struct bide_chan *chan, const void *value)
+{
+    struct bide__wait_future *receiver = NULL;
+    bide__lock(&chan->lock);
+    int result = give(chan, value, &receiver);
+    if (!result)
+        set_closed(chan);
+    bool more = !result && waited_for(chan);
+    bide__unlock(&chan->lock);
+    if (more)
+        bide_chan_close(chan);
+    if (receiver)
+        bide__waiter_wake(receiver);
+    return result == WAIT ? -EAGAIN : result;
+}
+
 size_t bide_chan_count(const struct bide_chan *chan)
 {
     return __atomic_load_n(&chan->count, __ATOMIC_RELAXED);
+}
+
+int bide_chan_is_closed(const struct bide_chan *chan)
+{
+    return __atomic_load_n(&chan->closed, __ATOMIC_RELAXED);
 }
 
 size_t bide_chan_capacity(const struct bide_chan *chan)

@@ -36,6 +36,11 @@ static int try_recv_int(struct bide_chan *c)
     return error ? error : value;
 }
 
+static bool fault(void)
+{
+    return true;
+}
+
 /* ---- without waiting ---- */
 
 FIBER_TEST(values_come_in_order)
@@ -126,6 +131,27 @@ FIBER_TEST(values_of_no_size)
         CHECK_EQ(bide_chan_try_recv(&c, NULL), 0);
     CHECK_EQ(bide_chan_try_recv(&c, NULL), -EAGAIN);
     bide_chan_release(&c);
+}
+
+TEST(in_memory_of_the_users)
+{
+    struct bide_chan c;
+    int memory[4] = { 0, 0, 0, 9 };
+    bide__fault = fault; /* it needs none */
+    bide_chan_init_in(&c, sizeof(int), 3, memory);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 1; i <= 3; i++)
+            CHECK_EQ(send_int(&c, i), 0);
+        CHECK_EQ(try_send_int(&c, 4), -EAGAIN);
+        for (int i = 1; i <= 3; i++)
+            CHECK_EQ(recv_int(&c), i);
+    }
+    bide__fault = NULL;
+    CHECK(!bide_chan_is_closed(&c));
+    bide_chan_close(&c);
+    CHECK(bide_chan_is_closed(&c));
+    bide_chan_release(&c);
+    CHECK(memory[0] && memory[1] && memory[2] && memory[3] == 9);
 }
 
 /* ---- waiting ---- */
@@ -481,23 +507,17 @@ ASYNC(int, send_some, struct account *, int)
  * says all that happened. */
 static int select_one(struct account *account, bide_time span)
 {
-    int x = -1, y = -1, error = -EPIPE;
-    switch (race(async(bide_chan_recv, &account->a, &x), async(bide_chan_recv, &account->b, &y),
-                 async(bide_sleep, span))) {
-    case 0:
-        if (x >= 0)
-            account->received[x]++;
-        CHECK_OR(y == -1, -EIO);
-        return x >= 0 ? 0 : error;
-    case 1:
-        if (y >= 0)
-            account->received[y]++;
-        CHECK_OR(x == -1, -EIO);
-        return y >= 0 ? 0 : error;
-    default:
-        CHECK_OR(x == -1 && y == -1, -EIO);
+    int x = -1, y = -1;
+    int first = race(async(bide_chan_recv, &account->a, &x),
+                     async(bide_chan_recv, &account->b, &y), async(bide_sleep, span));
+    CHECK_OR(first == 0 || x == -1, -EIO);
+    CHECK_OR(first == 1 || y == -1, -EIO);
+    if (first != 0 && first != 1)
         return -ETIMEDOUT;
-    }
+    int value = first == 0 ? x : y;
+    if (value >= 0)
+        account->received[value]++;
+    return value >= 0 ? 0 : -EPIPE; /* closed */
 }
 ASYNC(int, select_one, struct account *, bide_time)
 
@@ -700,12 +720,7 @@ TEST(two_plain_threads)
 
 /* ---- memory ---- */
 
-static bool fault(void)
-{
-    return true;
-}
-
-FIBER_TEST(no_memory)
+TEST(no_memory)
 {
     struct bide_chan c;
     bide__fault = fault;
@@ -765,8 +780,15 @@ static void release_with_a_receiver(void *arg)
     bide_run(async(release_waited_for, 1));
 }
 
+static void lend_to_unbounded(void *memory)
+{
+    struct bide_chan c;
+    bide_chan_init_in(&c, 1, BIDE_CHAN_UNBOUNDED, memory);
+}
+
 TEST(mistakes_abort)
 {
+    expect_abort(lend_to_unbounded, "", "bide_chan_init_in: no memory is enough");
     expect_abort(release_with_a_sender, NULL, "bide_chan_release: somebody waits");
     expect_abort(release_with_a_receiver, NULL, "bide_chan_release: somebody waits");
 }

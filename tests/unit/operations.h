@@ -32,6 +32,11 @@ struct ctx {
     struct bide_file_watch watch;
     struct bide_file_event event;
     struct bide_chan chan;
+    BIDE_ONESHOT(int) oneshot;
+    struct bide_broadcast broadcast;
+    struct bide_subscriber subscriber;
+    struct bide_watch latest;
+    struct bide_watcher watcher;
     int sent, received;
     struct bide_mutex mutex;
     struct bide_rwlock rwlock;
@@ -670,6 +675,9 @@ static const struct operation operations[] = {
     BOTH(file_watch_next, open_watch, create_other, check_seen, close_watch),
     BOTH(chan_send, open_full_chan, make_room, check_sent, close_chan),
     BOTH(chan_recv, open_empty_chan, put_value, check_received, close_chan),
+    BOTH(oneshot_recv, open_oneshot, answer, check_answered, open_nothing),
+    BOTH(broadcast_recv, open_subscription, broadcast_value, check_broadcast, close_broadcast),
+    BOTH(watch_recv, open_latest, change_value, check_latest, close_latest),
     BOTH(mutex_lock, open_locked, unlock_mutex, check_mutex, open_nothing),
     BOTH(rwlock_read, open_locked, unlock_rwlock, check_rwlock, open_nothing),
     BOTH(rwlock_write, open_locked, unlock_rwlock, check_rwlock, open_nothing),

@@ -51,6 +51,76 @@ static void close_chan(struct ctx *c)
 LEAF(chan_send, bide_chan_send, &c->chan, &c->sent)
 LEAF(chan_recv, bide_chan_recv, &c->chan, &c->received)
 
+/* ---- oneshot, broadcast, watch ---- */
+
+static void open_oneshot(struct ctx *c)
+{
+    bide_oneshot_init(&c->oneshot);
+}
+
+static void answer(struct ctx *c)
+{
+    CHECK_EQ(bide_oneshot_send(&c->oneshot, FIRST), 0);
+}
+
+static void check_answered(struct ctx *c, long result)
+{
+    CHECK_EQ(c->received, cancelled(result) ? 0 : FIRST);
+    CHECK_EQ(bide_oneshot_try_recv(&c->oneshot, &c->received), cancelled(result) ? 0 : -EPIPE);
+    CHECK_EQ(c->received, FIRST);
+}
+
+static void open_subscription(struct ctx *c)
+{
+    CHECK_EQ(bide_broadcast_init(&c->broadcast, sizeof(int), 2), 0);
+    c->subscriber = bide_broadcast_subscribe(&c->broadcast);
+}
+
+static void broadcast_value(struct ctx *c)
+{
+    CHECK_EQ(bide_broadcast_send(&c->broadcast, &(int){ FIRST }), 0);
+}
+
+static void check_broadcast(struct ctx *c, long result)
+{
+    CHECK_EQ(c->received, cancelled(result) ? 0 : FIRST);
+    CHECK_EQ(bide_broadcast_try_recv(&c->subscriber, &c->received, NULL),
+             cancelled(result) ? 0 : -EAGAIN);
+    CHECK_EQ(c->received, FIRST);
+}
+
+static void close_broadcast(struct ctx *c)
+{
+    bide_broadcast_release(&c->broadcast);
+}
+
+static void open_latest(struct ctx *c)
+{
+    CHECK_EQ(bide_watch_init(&c->latest, sizeof(int), NULL), 0);
+    c->watcher = (struct bide_watcher)BIDE_WATCHER(&c->latest);
+}
+
+static void change_value(struct ctx *c)
+{
+    CHECK_EQ(bide_watch_send(&c->latest, &(int){ FIRST }), 0);
+}
+
+static void check_latest(struct ctx *c, long result)
+{
+    CHECK_EQ(c->received, cancelled(result) ? 0 : FIRST);
+    CHECK_EQ(bide_watch_try_recv(&c->watcher, &c->received), cancelled(result) ? 0 : -EAGAIN);
+    CHECK_EQ(c->received, FIRST);
+}
+
+static void close_latest(struct ctx *c)
+{
+    bide_watch_release(&c->latest);
+}
+
+LEAF(oneshot_recv, bide_oneshot_recv, &c->oneshot, &c->received)
+LEAF(broadcast_recv, bide_broadcast_recv, &c->subscriber, &c->received, NULL)
+LEAF(watch_recv, bide_watch_recv, &c->watcher, &c->received)
+
 /* ---- mutex, rwlock, semaphore ---- */
 
 static void open_locked(struct ctx *c)
