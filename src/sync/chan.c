@@ -164,10 +164,30 @@ static inline int try_send(struct bide_chan *c, const void *value)
     return result;
 }
 
+static __attribute__((noinline)) int send_slowly(struct bide_chan *c, const void *value)
+{
+    return bide_await(bide_chan_send_async(c, value));
+}
+
 int bide_chan_send(struct bide_chan *chan, const void *value)
 {
-    int result = bide__may_be_quick() ? try_send(chan, value) : WAIT;
-    return result == WAIT ? bide_await(bide_chan_send_async(chan, value)) : result;
+    if (BIDE__UNLIKELY(!bide__may_be_quick()))
+        return send_slowly(chan, value);
+    struct bide_chan_send_future f;
+    struct bide__wait_future *receiver = NULL;
+    bide__lock(&chan->lock);
+    int result = give(chan, value, &receiver);
+    if (result == WAIT) {
+        f.future.type = &bide_chan_send_type;
+        f.args.chan = chan;
+        f.args.value = value;
+        bide__wait_begin(&f.future);
+        bide__queue_push(&chan->senders, &f.future);
+    }
+    bide__unlock(&chan->lock);
+    if (receiver)
+        bide__waiter_wake(receiver);
+    return result == WAIT ? bide__wait_end(&f.future) : result;
 }
 
 int bide_chan_try_send(struct bide_chan *chan, const void *value)
@@ -216,10 +236,30 @@ static inline int try_recv(struct bide_chan *c, void *ret_value)
     return result;
 }
 
+static __attribute__((noinline)) int recv_slowly(struct bide_chan *c, void *ret_value)
+{
+    return bide_await(bide_chan_recv_async(c, ret_value));
+}
+
 int bide_chan_recv(struct bide_chan *chan, void *ret_value)
 {
-    int result = bide__may_be_quick() ? try_recv(chan, ret_value) : WAIT;
-    return result == WAIT ? bide_await(bide_chan_recv_async(chan, ret_value)) : result;
+    if (BIDE__UNLIKELY(!bide__may_be_quick()))
+        return recv_slowly(chan, ret_value);
+    struct bide_chan_recv_future f;
+    struct bide__wait_future *sender = NULL;
+    bide__lock(&chan->lock);
+    int result = take(chan, ret_value, NULL, &sender);
+    if (result == WAIT) {
+        f.future.type = &bide_chan_recv_type;
+        f.args.chan = chan;
+        f.args.ret_value = ret_value;
+        bide__wait_begin(&f.future);
+        bide__queue_push(&chan->receivers, &f.future);
+    }
+    bide__unlock(&chan->lock);
+    if (sender)
+        bide__waiter_wake(sender);
+    return result == WAIT ? bide__wait_end(&f.future) : result;
 }
 
 int bide_chan_try_recv(struct bide_chan *chan, void *ret_value)

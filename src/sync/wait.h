@@ -137,6 +137,34 @@ static inline bool bide__may_be_quick(void)
     return BIDE__LIKELY(fiber && !fiber->cancelled) && --fiber->worker->budget >= 0;
 }
 
+/*
+ * The calling fiber, which may be quick, has to wait after all: for f, on its stack, which has type
+ * and arguments, and is queued then, under the same lock. As if f were awaited and started, but
+ * nothing is initialised that nobody reads.
+ */
+static inline void bide__wait_begin(struct bide_future *f)
+{
+    f->fiber = bide__self.fiber;
+    f->parent = bide__self.current;
+    f->group = NULL;
+    f->state = BIDE_RUNNING;
+    f->flags = 0;
+    f->shield = 0;
+    f->error = 0;
+}
+
+/* After the lock: until f is over. Its value. */
+static inline int bide__wait_end(struct bide_future *f)
+{
+    struct bide__fiber *fiber = bide__self.fiber;
+    fiber->leaf = f;
+    do
+        bide__park(fiber);
+    while (f->state == BIDE_RUNNING);
+    fiber->leaf = NULL;
+    return ((struct bide__wait_future *)f)->value;
+}
+
 /* ---- mutex.c, for condition.c ---- */
 
 /* f, whose waiting for a condition is over, goes on as a bide_mutex_lock that ends with f's value.
