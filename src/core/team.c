@@ -162,20 +162,22 @@ static void wait_for_release(struct bide__team *team)
     pthread_mutex_unlock(&team->lock);
 }
 
-/* A worker that can't be made leaves the work to the others. */
+/* A worker that can't be made leaves the work to the others. It is published when it has all that
+ * it needs. */
 static void *worker_thread(void *arg)
 {
     struct start *start = arg;
     struct bide__team *team = start->team;
     struct bide__worker *w = join_team(team, start->index);
     bide__free(start);
-    if (w && publish(team, w)) {
+    if (w) {
         bide__self = (struct bide__self){ .fiber = &w->root };
         bide__worker_thread_enter();
         bide__overflow_enter(w);
         bide__watch(w);
-        while (!w->stopping)
-            bide__park(&w->root);
+        if (publish(team, w))
+            while (!w->stopping)
+                bide__park(&w->root);
         bide__unwatch(w);
         bide__overflow_leave(w);
         bide__worker_thread_leave();
