@@ -160,8 +160,8 @@ BIDE_API int bide_http_port(const struct bide_http_server *server);
  */
 BIDE_SUSPENDS BIDE_API int bide_http_serve(struct bide_http_server *server);
 
-/* bide_http_stop - begin the graceful stop. Does not suspend; from any thread, before
- * bide_http_free. Again: no effect. Before serve: serve returns at once. */
+/* bide_http_stop - begin the graceful stop. Does not suspend. From any thread, until serve has
+ * returned. Again: no effect. Before serve: serve returns at once. */
 BIDE_API void bide_http_stop(struct bide_http_server *server);
 
 /* bide_http_free - release a server that is not serving. NULL is allowed. */

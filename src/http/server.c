@@ -294,7 +294,8 @@ static void hold_connections(struct bide_http_server *server, struct bide_scope 
     bide_shield() {
         bide_scope_init(connections, NULL);
         start_workers(server, connections);
-        bide_await(acceptor);
+        if (!bide_error(acceptor)) /* else the caller was cancelled before */
+            bide_await(acceptor);
         drain(server, connections);
     }
 }

@@ -274,6 +274,29 @@ TEST(a_deadline_stops_too)
     bide_http_free(s.server);
 }
 
+static int serve_cancelled(struct bide_http_server *server)
+{
+    bide_sleep(BIDE_FOREVER);
+    return serve_only(server);
+}
+BIDE_ASYNC(int, serve_cancelled, struct bide_http_server *)
+
+static int race_cancelled(struct bide_http_server *server)
+{
+    bide_let serve = bide_async(serve_cancelled, server);
+    CHECK_OR(bide_race(&serve, bide_async(bide_sleep, BIDE_MS)) == 1, -1);
+    return serve.value;
+}
+BIDE_ASYNC(int, race_cancelled, struct bide_http_server *)
+
+TEST(whoever_is_cancelled_already_serves_nothing)
+{
+    struct service s = {0};
+    CHECK_EQ(bide_http_new(NULL, routes, routes_count, &s.server), 0);
+    CHECK_EQ(bide_run(bide_async(race_cancelled, s.server)), -ECANCELED);
+    bide_http_free(s.server);
+}
+
 /* ---- shortages ------------------------------------------------------------------------------ */
 
 /* Fill the process's descriptors, all but the given number. */

@@ -94,7 +94,7 @@ static void wait_for_all_workers(const struct service *s)
     free(a.body);
 }
 
-/* ---- where connections go -------------------------------------------------------------------- */
+/* ---- where connections go ------------------------------------------------------------------- */
 
 TEST(connections_are_spread_equally)
 {
@@ -141,7 +141,7 @@ TEST(or_all_on_one_worker)
     CHECK_EQ(service_stop(&s), -ECANCELED);
 }
 
-/* ---- clients that go on until they are told to stop, or cut off ------------------------------ */
+/* ---- clients that go on until they are told to stop, or cut off ----------------------------- */
 
 struct load {
     const struct service *s;
@@ -196,7 +196,7 @@ static void end_load(pthread_t *threads)
         pthread_join(threads[i], NULL);
 }
 
-/* ---- counters -------------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------------------------- */
 
 TEST(counters_are_of_all_workers)
 {
@@ -236,7 +236,7 @@ TEST(counters_are_of_all_workers)
     bide_http_free(s.server);
 }
 
-/* ---- stopping -------------------------------------------------------------------------------- */
+/* ---- stopping ------------------------------------------------------------------------------- */
 
 /* While connections are being accepted, placed, served and closed. */
 static void stop_under_load(const char *request, int each, const struct bide_http_options *options,
@@ -311,7 +311,7 @@ TEST(a_handler_of_any_worker_may_stop_the_server)
     }
 }
 
-/* ---- limits ---------------------------------------------------------------------------------- */
+/* ---- limits --------------------------------------------------------------------------------- */
 
 TEST(the_number_of_connections_is_of_all_workers)
 {
