@@ -26,15 +26,28 @@ extern __thread struct bide__privilege bide__privilege __attribute__((tls_model(
 void bide__lock_shared(struct bide__lock *lock);
 void bide__unlock_shared(struct bide__lock *lock);
 
-static inline void bide__lock(struct bide__lock *lock)
+/* As bide__lock of any lock, but only for the one thread that need not lock. False: nothing is
+ * held. Calls nothing, so that what is quick needs no frame. */
+static inline bool bide__lock_alone(void)
 {
     struct bide__privilege *self = &bide__privilege;
     __atomic_store_n(&self->inside, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the rest is membarrier's, on the other side */
     if (BIDE__LIKELY(__atomic_load_n(&self->alone, __ATOMIC_RELAXED)))
-        return;
+        return true;
     __atomic_store_n(&self->inside, 0, __ATOMIC_RELAXED);
-    bide__lock_shared(lock);
+    return false;
+}
+
+static inline void bide__unlock_alone(void)
+{
+    __atomic_store_n(&bide__privilege.inside, 0, __ATOMIC_RELEASE);
+}
+
+static inline void bide__lock(struct bide__lock *lock)
+{
+    if (BIDE__UNLIKELY(!bide__lock_alone()))
+        bide__lock_shared(lock);
 }
 
 static inline void bide__unlock(struct bide__lock *lock)

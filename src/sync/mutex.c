@@ -67,11 +67,23 @@ void bide__mutex_lock_next(struct bide__wait_future *f)
         bide__waiter_wake(f);
 }
 
-int bide_mutex_lock(struct bide_mutex *mutex)
+static __attribute__((noinline)) int lock_slowly(struct bide_mutex *mutex)
 {
     if (bide__may_be_quick() && try_lock(mutex))
         return 0;
     return bide_await(bide_mutex_lock_async(mutex));
+}
+
+/* With one worker, and not waiting, it is all here, and needs no frame. */
+int bide_mutex_lock(struct bide_mutex *mutex)
+{
+    struct bide__fiber *fiber = bide__self.fiber;
+    bool taken = false;
+    if (BIDE__LIKELY(fiber && bide__may_be_quick() && bide__lock_alone())) {
+        taken = take(mutex, fiber);
+        bide__unlock_alone();
+    }
+    return BIDE__LIKELY(taken) ? 0 : lock_slowly(mutex);
 }
 
 int bide_mutex_try_lock(struct bide_mutex *mutex)
@@ -89,7 +101,7 @@ static struct bide__wait_future *next_owner(const struct bide_mutex *mutex)
     return f;
 }
 
-void bide_mutex_unlock(struct bide_mutex *mutex)
+static __attribute__((noinline)) void unlock_slowly(struct bide_mutex *mutex)
 {
     bide__lock(&mutex->lock);
     bool locked = mutex->owner != NULL;
@@ -102,4 +114,17 @@ void bide_mutex_unlock(struct bide_mutex *mutex)
         bide__panic("%s: bide_mutex_unlock: the mutex is not locked", bide_current_name());
     if (next)
         bide__waiter_wake(next);
+}
+
+void bide_mutex_unlock(struct bide_mutex *mutex)
+{
+    bool done = false;
+    if (BIDE__LIKELY(bide__lock_alone())) {
+        done = mutex->owner && bide__queue_empty(&mutex->queue);
+        if (BIDE__LIKELY(done))
+            mutex->owner = NULL;
+        bide__unlock_alone();
+    }
+    if (BIDE__UNLIKELY(!done))
+        unlock_slowly(mutex);
 }
