@@ -299,19 +299,19 @@ static void adopt(struct bide__worker *w, void **entries, size_t n)
             bide__parallel_begin(w, entries[i]);
 }
 
-/* What found no room in the ring goes there as soon as there is some; the others are told when they
+/* What found no room in the ring goes there when half of it is free again. The others are told: they
  * may have gone to sleep over an empty one. */
 static void refill(struct bide__worker *w)
 {
-    bool was_empty = !bide__ring_count(w->ring);
+    if (bide__ring_count(w->ring) > BIDE__RING / 2)
+        return;
     for (struct bide__list *link; (link = bide__list_pop(&w->overflow));) {
         if (!bide__ring_push(w->ring, bide__container(link, struct bide_future, ready))) {
             bide__list_push_front(&w->overflow, link);
             break;
         }
     }
-    if (was_empty)
-        bide__wake_one(w->team);
+    bide__wake_one(w->team);
 }
 
 /* One of our own, so that the others find some left. False: there is none, not in the overflow. */
