@@ -35,7 +35,7 @@ static void leave(struct bide_runtime *rt)
     else
         w->reactor->ops->wake(w->reactor);
     /* What a post must do to be seen: the loop waits from here on. */
-    __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&w->asleep, ASLEEP, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST))
         w->reactor->ops->wake(w->reactor);
     bide__self = rt->before;
@@ -62,7 +62,7 @@ int bide_runtime_open(const struct bide_config *config, struct bide_runtime **re
         return error;
     }
     rt->worker->foreign = true;
-    rt->worker->asleep = 1; /* until the first turn */
+    rt->worker->asleep = ASLEEP; /* until the first turn */
     bide__overflow_enter(rt->worker);
     bide__watch(rt->worker);
     bide__group_open(&rt->futures, &rt->worker->root, POLICY_ALL, BIDE__SITE);

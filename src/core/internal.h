@@ -125,7 +125,6 @@ struct bide__worker {
     } *outbox;                 /* a team member each: posts for it, sent in the next poll */
     bool outboxes_used;
     bool dozes;                /* it has just had parallel work, or a message */
-    bool sleeps;               /* it is counted among the team's sleepers */
     unsigned stolen;           /* children of the last theft, until it has been judged */
     bide_time stole_at;
     bide_time shuns_until;     /* it does not steal; 0: it does */
@@ -144,9 +143,12 @@ struct bide__worker {
     /* Written by other threads. */
     unsigned placed;           /* atomic: children of bide_spawn_spread that run, or go, here */
     struct bide__post *inbox;  /* atomic: newest first */
-    int asleep;                /* atomic: the worker waits in the reactor, or is about to */
+    int asleep;                /* atomic: how the worker waits in the reactor, or is about to */
     int posting;               /* atomic: threads that are inside bide__post */
 };
+
+/* bide__worker.asleep, when it is not 0. */
+enum { ASLEEP = 1, SHUNS_WORK = 2 /* not to be woken for what it might steal */ };
 
 extern const struct bide_type bide__resume_type;
 

@@ -382,10 +382,10 @@ static bool any_work(const struct bide__team *team)
 
 static bool look(struct bide__worker *w)
 {
-    /* Before looking: a push that saw us searching is seen by this look, any later one wakes
-     * somebody. */
-    if (__atomic_load_n(&w->team->searching, __ATOMIC_RELAXED))
-        __atomic_store_n(&w->team->searching, 0, __ATOMIC_SEQ_CST);
+    /* Before looking: a push that found us searching is seen by this look (it has changed
+     * `searching` before this does), any later one wakes somebody. Who shuns work is not meant. */
+    if (!w->shuns_until && __atomic_load_n(&w->team->searching, __ATOMIC_RELAXED))
+        __atomic_exchange_n(&w->team->searching, 0, __ATOMIC_ACQ_REL);
     if (!bide__take_own(w) && !steal(w))
         return false;
     if (any_work(w->team))
@@ -430,40 +430,48 @@ bool bide__find_work(struct bide__worker *w)
 bide_time bide__may_sleep(struct bide__worker *w)
 {
     struct bide__team *team = w->team;
-    w->sleeps = !w->shuns_until;
-    if (!w->sleeps)
+    if (w->shuns_until)
         return w->shuns_until;
     __atomic_add_fetch(&team->sleepers, 1, __ATOMIC_SEQ_CST);
     return any_work(team) ? 0 : BIDE_FOREVER;
 }
 
-/* Whoever was woken to look for work looks, whatever else has become ready meanwhile. */
+/* Whoever was woken to look for work looks, whatever else has become ready meanwhile: one that was
+ * still found asleep finds `searching` set. */
 void bide__slept(struct bide__worker *w)
 {
-    if (w->sleeps)
+    if (!w->shuns_until)
         __atomic_sub_fetch(&w->team->sleepers, 1, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&w->team->searching, __ATOMIC_RELAXED))
+    __atomic_store_n(&w->asleep, 0, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&w->team->searching, __ATOMIC_SEQ_CST))
         look(w);
 }
 
-/* One worker that sleeps, if there is one and none is on its way already. After a push. */
-void bide__wake_one(struct bide__team *team)
+static bool wake_sleeper(struct bide__team *team)
 {
-    int none = 0;
-    /* A read-modify-write, so that it comes after the push in the order of all such: either it sees
-     * the sleeper, or the sleeper's last look sees the push. */
-    if (!__atomic_fetch_add(&team->sleepers, 0, __ATOMIC_SEQ_CST) ||
-        !__atomic_compare_exchange_n(&team->searching, &none, 1, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_RELAXED))
-        return;
     for (unsigned i = 0; i < team->count; i++) {
         struct bide__worker *w = member(team, i);
-        if (w && __atomic_load_n(&w->asleep, __ATOMIC_SEQ_CST)) {
+        if (w && __atomic_load_n(&w->asleep, __ATOMIC_SEQ_CST) == ASLEEP) {
             w->reactor->ops->wake(w->reactor);
-            return;
+            return true;
         }
     }
-    __atomic_store_n(&team->searching, 0, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+/*
+ * One worker that sleeps, if there is one and none is on its way already. After a push.
+ *
+ * Read-modify-writes, so that they come after the push in the order of all such: either this one of
+ * `sleepers` counts the sleeper, or the sleeper's last look sees the push; and of `searching` as
+ * look() says. Again when those that slept woke by themselves: others may have begun to sleep
+ * behind this search while it kept a later push from waking them.
+ */
+void bide__wake_one(struct bide__team *team)
+{
+    while (__atomic_fetch_add(&team->sleepers, 0, __ATOMIC_ACQ_REL) &&
+           !__atomic_exchange_n(&team->searching, 1, __ATOMIC_SEQ_CST) && !wake_sleeper(team))
+        __atomic_exchange_n(&team->searching, 0, __ATOMIC_ACQ_REL);
 }
 
 /* ---- posting in batches ---- */

@@ -82,7 +82,7 @@ static void wait_in_reactor(struct bide__worker *w)
     bide_time until = wait_until(w);
     if (w->team)
         bide__post_flush(w);
-    __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&w->asleep, w->shuns_until ? SHUNS_WORK : ASLEEP, __ATOMIC_SEQ_CST);
     if (w->team) {
         bide_time sleeps_until = bide__may_sleep(w);
         if (sleeps_until < until)
@@ -91,10 +91,11 @@ static void wait_in_reactor(struct bide__worker *w)
     if (__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST))
         until = 0;
     w->reactor->ops->turn(w->reactor, until);
-    __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
-    bide__watch_awake();
     if (w->team)
         bide__slept(w);
+    else
+        __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
+    bide__watch_awake();
 }
 
 /* Make ready what has become so. With wait, and when nothing has, wait for it. */
