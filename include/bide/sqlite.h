@@ -46,7 +46,8 @@
  *
  * Cancel  a statement that runs is interrupted; a read had no effect, a write either did not happen
  *         at all (-ECANCELED, -ETIMEDOUT) or was committed (then its result is returned).
- * Context fiber, or a plain thread (then it blocks). Any number of them may share a database.
+ * Context fiber, or a plain thread (then it blocks). Any number of them may share a database, on
+ *         any number of workers; each worker keeps a connection of its own for reads in place.
  */
 #ifndef BIDE_SQLITE_H
 #define BIDE_SQLITE_H

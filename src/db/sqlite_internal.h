@@ -13,7 +13,8 @@
  * Threading: a connection is used by one thread at a time (SQLITE_OPEN_NOMUTEX): the writer's by
  * the writer thread; each reader thread has its own; the near ones, for reads in place, are taken
  * from a list for the time of one read, in which the fiber does not suspend. What threads share
- * is under the mutex of its lane, or of the database.
+ * is under the mutex of its lane, or of its place: each worker has a place of its own, so that its
+ * mutex is hardly ever waited for, and its connections' pages stay in its processor's cache.
  */
 #ifndef BIDE_DB_SQLITE_INTERNAL_H
 #define BIDE_DB_SQLITE_INTERNAL_H
@@ -30,7 +31,8 @@
 enum {
     BIDE__SQLITE_MESSAGE = 200, /* bytes of a message */
     BIDE__SQLITE_HINTS = 64,    /* places where a statement is looked up by its text's address */
-    BIDE__SQLITE_SLOW = 64,     /* places where a slow read is remembered */
+    BIDE__SQLITE_SLOW = 64,     /* accounts of slow reads in a place */
+    BIDE__SQLITE_PLACES = 32,   /* more workers share them */
     BIDE__SQLITE_BATCH = 64,    /* most writes in one transaction */
     BIDE__SQLITE_OPS = 1000,    /* VM operations between two looks at the clock, 20 us or so */
     BIDE__SQLITE_WAL_PAGES = 1000, /* of the WAL that make the writer checkpoint */
@@ -109,22 +111,27 @@ struct bide__sqlite_lane {
     pthread_t *thread; /* threads_max of them */
 };
 
-struct bide_sqlite {
-    struct bide_sqlite_options options;
-    char *path;
-    struct bide__sqlite_conn *writer;
-    struct bide__sqlite_lane write_lane, read_lane;
-
-    pthread_mutex_t mutex; /* of what follows */
-    struct bide__sqlite_conn *near; /* idle connections for reads in place */
+/* What the reads in place of a worker use; also those of plain threads, and of other runtimes. */
+struct bide__sqlite_place {
+    pthread_mutex_t mutex; /* of all that follows */
+    struct bide__sqlite_conn *near; /* idle connections */
     struct {
         const void *key; /* the SQL text or the call */
         int charge;      /* sqlite_read.c */
         bide_time until; /* it goes to a thread at once until then */
     } slow[BIDE__SQLITE_SLOW];
+    uint64_t in_place, too_long, not_cached; /* reads, as in bide_sqlite_stats */
+    char apart[64];        /* from the next one's cache lines */
+};
 
+struct bide_sqlite {
+    struct bide_sqlite_options options;
+    char *path;
+    struct bide__sqlite_conn *writer;
+    struct bide__sqlite_lane write_lane, read_lane;
     atomic_bool no_nowait; /* the file system cannot tell what is cached */
-    atomic_uint_fast64_t in_place, too_long, not_cached, on_thread, writes, transactions;
+    atomic_uint_fast64_t on_thread, writes, transactions;
+    struct bide__sqlite_place places[BIDE__SQLITE_PLACES]; /* by bide_worker_index() */
 };
 
 /* sqlite_open.c */

@@ -259,7 +259,8 @@ int bide_sqlite_open(const char *path, const struct bide_sqlite_options *options
 
     if (!db)
         return bide__sqlite_fail(NULL, SQLITE_NOMEM);
-    pthread_mutex_init(&db->mutex, NULL);
+    for (int i = 0; i < BIDE__SQLITE_PLACES; i++)
+        pthread_mutex_init(&db->places[i].mutex, NULL);
     if (options)
         db->options = *options;
     set_defaults(&db->options);
@@ -277,7 +278,7 @@ int bide_sqlite_open(const char *path, const struct bide_sqlite_options *options
     r = bide__sqlite_connect(db, true, &db->writer);
     if (r < 0)
         goto fail;
-    r = bide__sqlite_connect(db, false, &db->near);
+    r = bide__sqlite_connect(db, false, &db->places[0].near);
     if (r < 0)
         goto fail;
     *ret_db = db;
@@ -288,19 +289,25 @@ fail:
     return r;
 }
 
+static void release_place(struct bide__sqlite_place *place)
+{
+    while (place->near) {
+        struct bide__sqlite_conn *conn = place->near;
+        place->near = conn->next_near;
+        bide__sqlite_disconnect(conn);
+    }
+    pthread_mutex_destroy(&place->mutex);
+}
+
 void bide_sqlite_close(struct bide_sqlite *db)
 {
     if (!db)
         return;
     bide__sqlite_lane_release(&db->read_lane);
     bide__sqlite_lane_release(&db->write_lane);
-    while (db->near) {
-        struct bide__sqlite_conn *conn = db->near;
-        db->near = conn->next_near;
-        bide__sqlite_disconnect(conn);
-    }
+    for (int i = 0; i < BIDE__SQLITE_PLACES; i++)
+        release_place(&db->places[i]);
     bide__sqlite_disconnect(db->writer); /* last: it checkpoints, and removes the WAL */
-    pthread_mutex_destroy(&db->mutex);
     free(db->path);
     free(db);
 }
@@ -315,12 +322,17 @@ void bide_sqlite_get_stats(struct bide_sqlite *db, struct bide_sqlite_stats *ret
     pthread_mutex_unlock(&db->write_lane.mutex);
 
     *ret_stats = (struct bide_sqlite_stats){
-        .in_place = atomic_load(&db->in_place),
-        .too_long = atomic_load(&db->too_long),
-        .not_cached = atomic_load(&db->not_cached),
         .on_thread = atomic_load(&db->on_thread),
         .writes = atomic_load(&db->writes),
         .transactions = atomic_load(&db->transactions),
         .threads = threads,
     };
+    for (int i = 0; i < BIDE__SQLITE_PLACES; i++) {
+        struct bide__sqlite_place *place = &db->places[i];
+        pthread_mutex_lock(&place->mutex);
+        ret_stats->in_place += place->in_place;
+        ret_stats->too_long += place->too_long;
+        ret_stats->not_cached += place->not_cached;
+        pthread_mutex_unlock(&place->mutex);
+    }
 }

@@ -18,6 +18,7 @@
  */
 #include "db/sqlite_internal.h"
 
+#include <bide/runtime.h>
 #include <bide/scope.h>
 #include <bide/time.h>
 #include <errno.h>
@@ -27,7 +28,7 @@ enum { TURN = 16 }; /* reads in place, after which other fibers of the worker ha
 
 static const bide_time SLOW_SPAN = 1 * BIDE_S;
 
-/* ---- accounts of slow reads; under db->mutex ----------------------------------------------- */
+/* ---- accounts of slow reads; under the place's mutex --------------------------------------- */
 
 static unsigned account_of(const void *key)
 {
@@ -35,91 +36,89 @@ static unsigned account_of(const void *key)
     return (address ^ address >> 6) % BIDE__SQLITE_SLOW;
 }
 
-static bool is_slow(const struct bide_sqlite *db, const void *key, bide_time now)
+static bool is_slow(const struct bide__sqlite_place *place, const void *key, bide_time now)
 {
     unsigned i = account_of(key);
-    return db->slow[i].key == key && db->slow[i].until > now;
+    return place->slow[i].key == key && place->slow[i].until > now;
 }
 
-static void charge_slow(struct bide_sqlite *db, const void *key, bide_time now)
+static void charge_slow(struct bide__sqlite_place *place, const void *key, bide_time now)
 {
     unsigned i = account_of(key);
 
-    if (db->slow[i].key != key) {
-        db->slow[i].key = key;
-        db->slow[i].charge = 0;
-        db->slow[i].until = 0;
+    if (place->slow[i].key != key) {
+        place->slow[i].key = key;
+        place->slow[i].charge = 0;
+        place->slow[i].until = 0;
     }
-    db->slow[i].charge += CHARGE;
-    if (db->slow[i].charge >= DEBT) {
-        db->slow[i].until = now + SLOW_SPAN;
-        db->slow[i].charge = DEBT - CHARGE; /* once more afterwards is enough */
+    place->slow[i].charge += CHARGE;
+    if (place->slow[i].charge >= DEBT) {
+        place->slow[i].until = now + SLOW_SPAN;
+        place->slow[i].charge = DEBT - CHARGE; /* once more afterwards is enough */
     }
 }
 
-static void credit_short(struct bide_sqlite *db, const void *key)
+static void credit_short(struct bide__sqlite_place *place, const void *key)
 {
     unsigned i = account_of(key);
 
-    if (db->slow[i].key == key && db->slow[i].charge > 0)
-        db->slow[i].charge--;
+    if (place->slow[i].key == key && place->slow[i].charge > 0)
+        place->slow[i].charge--;
 }
 
 /* ---- in place ------------------------------------------------------------------------------ */
 
+static struct bide__sqlite_place *place_of(struct bide_sqlite *db)
+{
+    return &db->places[bide_worker_index() % BIDE__SQLITE_PLACES];
+}
+
 /* A near connection for one read; NULL when the read should go to a thread at once (0 in
  * *ret_error) or there is none (why). */
-static struct bide__sqlite_conn *take_near(struct bide_sqlite *db, const void *key, bide_time now,
-                                           int *ret_error)
+static struct bide__sqlite_conn *take_near(struct bide_sqlite *db,
+                                           struct bide__sqlite_place *place, const void *key,
+                                           bide_time now, int *ret_error)
 {
     struct bide__sqlite_conn *conn = NULL;
 
     *ret_error = 0;
-    pthread_mutex_lock(&db->mutex);
-    bool slow = key && is_slow(db, key, now);
-    if (!slow && db->near) {
-        conn = db->near;
-        db->near = conn->next_near;
+    pthread_mutex_lock(&place->mutex);
+    bool slow = key && is_slow(place, key, now);
+    if (!slow && place->near) {
+        conn = place->near;
+        place->near = conn->next_near;
     }
-    pthread_mutex_unlock(&db->mutex);
+    pthread_mutex_unlock(&place->mutex);
     if (slow || conn)
         return conn;
     *ret_error = bide__sqlite_connect(db, false, &conn);
     return *ret_error < 0 ? NULL : conn;
 }
 
-static void give_near(struct bide_sqlite *db, struct bide__sqlite_conn *conn)
+static void give_near(struct bide__sqlite_place *place, struct bide__sqlite_conn *conn)
 {
     conn->limit = conn->busy_until = 0;
     conn->too_long = conn->not_cached = false;
-    conn->next_near = db->near;
-    db->near = conn;
-}
-
-static void count(atomic_uint_fast64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    conn->next_near = place->near;
+    place->near = conn;
 }
 
 /* Was the read on conn abandoned? Its connection goes back, and its account is settled. */
-static bool settle(struct bide_sqlite *db, struct bide__sqlite_conn *conn, const void *key,
-                   bide_time now, int result)
+static bool settle(struct bide__sqlite_place *place, struct bide__sqlite_conn *conn,
+                   const void *key, bide_time now, int result)
 {
     bool too_long = conn->too_long, not_cached = conn->not_cached || result == -EBUSY;
 
-    pthread_mutex_lock(&db->mutex);
+    pthread_mutex_lock(&place->mutex);
     if (too_long)
-        charge_slow(db, key, now);
+        charge_slow(place, key, now);
     else
-        credit_short(db, key);
-    give_near(db, conn);
-    pthread_mutex_unlock(&db->mutex);
-
-    count(&db->in_place);
-    if (too_long)
-        count(&db->too_long);
-    else if (not_cached)
-        count(&db->not_cached);
+        credit_short(place, key);
+    give_near(place, conn);
+    __atomic_store_n(&place->in_place, place->in_place + 1, __ATOMIC_RELAXED);
+    place->too_long += too_long;
+    place->not_cached += !too_long && not_cached;
+    pthread_mutex_unlock(&place->mutex);
     return too_long || not_cached;
 }
 
@@ -127,9 +126,10 @@ static bool settle(struct bide_sqlite *db, struct bide__sqlite_conn *conn, const
 static bool read_in_place(struct bide_sqlite *db, const void *key, const char *begin,
                           bide_sqlite_call *call, void *arg, int *ret_result)
 {
+    struct bide__sqlite_place *place = place_of(db);
     bide_time now = bide_now();
     int error;
-    struct bide__sqlite_conn *conn = take_near(db, key, now, &error);
+    struct bide__sqlite_conn *conn = take_near(db, place, key, now, &error);
 
     if (!conn) {
         *ret_result = error;
@@ -140,24 +140,25 @@ static bool read_in_place(struct bide_sqlite *db, const void *key, const char *b
     bide__sqlite_cached_on(conn);
     *ret_result = bide__sqlite_attempt(conn, begin, call, arg);
     bide__sqlite_cached_off();
-    return !settle(db, conn, key, now, *ret_result);
+    return !settle(place, conn, key, now, *ret_result);
 }
 
 /* In a thread that may block: without limit. */
 static int read_plainly(struct bide_sqlite *db, const char *begin, bide_sqlite_call *call,
                         void *arg)
 {
+    struct bide__sqlite_place *place = place_of(db);
     int error;
-    struct bide__sqlite_conn *conn = take_near(db, NULL, 0, &error);
+    struct bide__sqlite_conn *conn = take_near(db, place, NULL, 0, &error);
 
     if (!conn)
         return error;
     conn->busy_until = bide__sqlite_clock() + db->options.busy;
     bide__sqlite_hush();
     int result = bide__sqlite_attempt(conn, begin, call, arg);
-    pthread_mutex_lock(&db->mutex);
-    give_near(db, conn);
-    pthread_mutex_unlock(&db->mutex);
+    pthread_mutex_lock(&place->mutex);
+    give_near(place, conn);
+    pthread_mutex_unlock(&place->mutex);
     return result;
 }
 
@@ -195,13 +196,13 @@ int bide__sqlite_read(struct bide_sqlite *db, const void *key, const char *begin
     if (!bide__self.fiber)
         return read_plainly(db, begin, call, arg);
     /* A loop of reads in place would not suspend, and let nobody else run. */
-    uint64_t reads = atomic_load_explicit(&db->in_place, memory_order_relaxed);
+    uint64_t reads = __atomic_load_n(&place_of(db)->in_place, __ATOMIC_RELAXED);
     int r = reads % TURN == TURN - 1 ? bide_yield() : bide_cancelled();
     if (r < 0)
         return bide__sqlite_say(r, "cancelled");
     if (db->options.in_place > 0 && read_in_place(db, key, begin, call, arg, &r))
         return r;
-    count(&db->on_thread);
+    atomic_fetch_add_explicit(&db->on_thread, 1, memory_order_relaxed);
     return bide__sqlite_lane_run(&db->read_lane, &(struct bide__sqlite_job){
         .call = call, .arg = arg, .begin = begin,
     });
