@@ -5,9 +5,11 @@
 #include "fiber.h"
 
 #include <arpa/inet.h>
+#include <bide/chan.h>
 #include <bide/file_watch.h>
 #include <bide/net.h>
 #include <bide/process.h>
+#include <bide/watch.h>
 #include <netinet/in.h>
 
 static atomic_int countdown; /* to the acquisition that fails; below 0: it has failed */
@@ -273,6 +275,31 @@ static void file_watches(struct tally *t)
     CHECK_EQ(rmdir(dir), 0);
 }
 
+static void channels(struct tally *t)
+{
+    struct bide_chan c;
+    struct bide_watch w;
+    int received = 0, sent = 0, value;
+    int error = bide_chan_init(&c, sizeof(int), 4);
+    note(t, error);
+    if (!error)
+        bide_chan_release(&c);
+    CHECK_EQ(bide_chan_init(&c, sizeof(int), BIDE_CHAN_UNBOUNDED), 0);
+    for (int i = 0; i < 40; i++) {
+        error = bide_chan_send(&c, &i);
+        note(t, error);
+        sent += !error;
+    }
+    while (bide_chan_try_recv(&c, &value) == 0)
+        received++;
+    CHECK_EQ(received, sent);
+    bide_chan_release(&c);
+    error = bide_watch_init(&w, sizeof(int), &(int){ 1 });
+    note(t, error);
+    if (!error)
+        bide_watch_release(&w);
+}
+
 static int everything(struct tally *t)
 {
     scopes(t);
@@ -284,6 +311,7 @@ static int everything(struct tally *t)
     promises(t);
     processes(t);
     file_watches(t);
+    channels(t);
     check_quiet();
     return 1;
 }
