@@ -299,8 +299,8 @@ static void adopt(struct bide__worker *w, void **entries, size_t n)
             bide__parallel_begin(w, entries[i]);
 }
 
-/* What found no room in the ring goes there when half of it is free again. The others are told: they
- * may have gone to sleep over an empty one. */
+/* What found no room in the ring goes there when half of it is free again. The others are told:
+ * they may have gone to sleep over an empty one. */
 static void refill(struct bide__worker *w)
 {
     if (bide__ring_count(w->ring) > BIDE__RING / 2)
