@@ -61,6 +61,8 @@ struct bide_config {
  * Returns f's value. When the runtime could not be set up (-ENOMEM, -EMFILE, ...), f has not begun:
  * bide_error(f) says why, and so does a value of type int or ssize_t; another is zero.
  * Context  a plain thread. Inside a runtime it is bide_await(f), and config is not used.
+ * fork(2)  a child that is forked inside may only exec or _exit; if it goes on in the runtime, that
+ *          aborts. One that is forked in a plain thread may run a runtime of its own.
  */
 #define bide_run(f) bide_run_with(NULL, f)
 #define bide_run_with(config, f) BIDE__RUN(config, f, __COUNTER__)

@@ -234,7 +234,7 @@ static int launch(struct launch *l)
         error = prepare_env(l);
     errno = saved;
     if (!error)
-        error = bide_offload_call(spawn, l);
+        error = bide_offload_call_with(&(struct bide_offload_options){ .brief = 1 }, spawn, l);
     for (int i = 0; l->copies && i < l->count; i++)
         close_fd(&l->copies[i]);
     bide__free(l->copies);
