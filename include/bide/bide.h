@@ -20,9 +20,9 @@
 #include <bide/map.h>
 #include <bide/mutex.h>
 #include <bide/offload.h>
-#include <bide/process.h>
 #include <bide/once.h>
 #include <bide/oneshot.h>
+#include <bide/process.h>
 #include <bide/promise.h>
 #include <bide/rate.h>
 #include <bide/retry.h>

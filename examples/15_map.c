@@ -1,5 +1,5 @@
 /*
- * 16_map - a page needs many users, some of them several times: all are asked for at once, but each
+ * 15_map - a page needs many users, some of them several times: all are asked for at once, but each
  * is loaded once, three at a time, and no faster than the database allows.
  */
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * 15_fetch_resiliently - from a server that drops one connection and forgets another.
+ * 14_fetch_resiliently - from a server that drops one connection and forgets another.
  *
  * What fails is retried, what takes long is asked for once more, and a deadline bounds it all: each
  * says so around the description of one fetch, which knows nothing of it.
