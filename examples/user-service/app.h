@@ -21,6 +21,8 @@
 #include <bide/http.h>
 #include <bide/sqlite.h>
 
+/* Handlers run on several workers at once. What is here does not change while they do; the database
+ * and the server are made for it. */
 struct app {
     struct options options;
     struct bide_sqlite *db;

@@ -2,6 +2,7 @@
 #include "app.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,8 +109,10 @@ int main(int argc, char **argv)
 
     if (status >= 0)
         return status;
+    json_object_seed(0); /* now, while there is one thread */
+    const struct bide_config config = { .workers = app.options.workers };
     bide_let all = bide_async(run_until_signal, &app);
-    status = bide_run(&all);
+    status = bide_run_with(&config, &all);
     if (bide_error(&all) < 0) {
         fprintf(stderr, "user-service: cannot start: %s\n", strerror(-bide_error(&all)));
         return 1;

@@ -27,6 +27,7 @@ static void put_runtime(struct text *text)
 
     if (bide_get_stats(&stats) < 0)
         return;
+    put_metric(text, "bide_workers", "gauge", "Threads that run fibers.", stats.workers);
     put_metric(text, "bide_tasks", "gauge", "Tasks that are not over.", stats.tasks);
     put_metric(text, "bide_tasks_spawned_total", "counter", "Tasks spawned.", stats.spawned);
     put_metric(text, "bide_fibers", "gauge", "Stacks in use.", stats.fibers);

@@ -18,6 +18,7 @@ static const char help[] =
     "  --users N             how many users to fill it with (10000)\n"
     "  --host ADDRESS        to listen on (127.0.0.1); :: or 0.0.0.0 for all\n"
     "  --port N              to listen on (8080); 0 picks a free one\n"
+    "  --workers N           threads that serve (0: one for each processor)\n"
     "  --latency user=T,posts=T\n"
     "                        wait before each query, to play a database that is far away\n"
     "  --grace T             for requests in flight when the service stops (10s)\n"
@@ -101,7 +102,7 @@ static int parse_latency(const char *text, struct options *options)
 
 /* ---- the options, and where their values go ------------------------------------------------ */
 
-enum kind { TEXT, NUMBER, COUNT, SIZE, PORT, TIME, LATENCY };
+enum kind { TEXT, NUMBER, COUNT, WORKERS, SIZE, PORT, TIME, LATENCY };
 
 static const struct {
     const char *name;
@@ -115,6 +116,7 @@ static const struct {
     { "busy-timeout", TIME, offsetof(struct options, busy) },
     { "host", TEXT, offsetof(struct options, http.host) },
     { "port", PORT, offsetof(struct options, http.port) },
+    { "workers", WORKERS, offsetof(struct options, workers) },
     { "grace", TIME, offsetof(struct options, http.grace) },
     { "idle-timeout", TIME, offsetof(struct options, http.idle_timeout) },
     { "header-timeout", TIME, offsetof(struct options, http.header_timeout) },
@@ -145,6 +147,10 @@ static int store(int index, const char *value, struct options *options)
         return parse_number(value, 1, 1000000, target);
     case COUNT:
         r = parse_number(value, 1, 1000000, &number);
+        *(unsigned *)target = (unsigned)number;
+        break;
+    case WORKERS:
+        r = parse_number(value, 0, 1024, &number);
         *(unsigned *)target = (unsigned)number;
         break;
     case SIZE:

@@ -12,6 +12,7 @@ struct options {
     bide_time latency_posts;
     bide_time in_place;       /* how long a query may keep the worker; 0: not at all */
     bide_time busy;           /* how long a lock on the database is waited for */
+    unsigned workers;         /* threads that serve; 0: one for each processor */
     struct bide_http_options http;
 };
 

@@ -50,7 +50,7 @@ def test_wrong_options():
                     ["--port", "80x"], ["--latency", "10ms"], ["--latency", "user=10"],
                     ["--latency", "user=10ms,post=8ms"], ["--latency", "user=-1ms"],
                     ["--grace", "soon"], ["--grace", "1h"], ["--users", "0"], ["stray"], ["-x"],
-                    ["--body-max", "0"]]:
+                    ["--body-max", "0"], ["--workers", "-1"], ["--workers", "many"]]:
         refuses(2, "", *options)
 
 
@@ -259,6 +259,61 @@ def test_refuses_new_connections_while_stopping():
         busy.response()
         until(refused)
         assert service.end() == (0, "")
+
+
+def keep_asking(service, who, seen, wrong):
+    """GETs and POSTs until the connection ends, which it may only between an answer and the next
+    request, or before that has begun to be answered; then on a new one, until there is none."""
+    while True:
+        try:
+            connection = service.connect()
+        except OSError:
+            return
+        try:
+            while True:
+                response = connection.request("GET", f"/users/{who}")
+                if response is None:
+                    break
+                if response.status != 200 or response.json["user"]["id"] != who:
+                    wrong.append(response.body)
+                if response.headers.get("connection") == "close":
+                    break
+                body = json.dumps(POST).encode()
+                response = connection.request("POST", f"/users/{who}/posts", body=body)
+                if response is None:
+                    break
+                if response.status != 201:
+                    wrong.append(response.body)
+                else:
+                    seen.append(response.json["id"])
+                if response.headers.get("connection") == "close":
+                    break
+        except OSError:
+            pass  # reset: it came when the service had gone
+        except AssertionError as error:
+            wrong.append(error)  # cut off
+        finally:
+            connection.close()
+
+
+def test_stops_under_load():
+    for _ in range(5):
+        with Service("--grace", "20s") as service:
+            seen, wrong = [], []
+            threads = [threading.Thread(target=keep_asking, args=(service, who, seen, wrong))
+                       for who in range(1, 9)]
+            for thread in threads:
+                thread.start()
+            until(lambda: len(seen) >= 50 or wrong)
+            service.signal(signal.SIGTERM)
+            assert service.end() == (0, "")
+            for thread in threads:
+                thread.join(PATIENCE)
+            assert not wrong, wrong
+            db = sqlite3.connect(service.db)
+            kept = {id for id, in db.execute("SELECT id FROM posts")}
+            db.close()
+            assert set(seen) <= kept
 
 
 # ---- surviving -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from service import Service, Skip, main  # noqa: E402
+from service import Service, Skip, main, until  # noqa: E402
 
 shared = Service("--body-max", "65536", "--head-max", "16384")
 
@@ -144,6 +144,28 @@ def test_metrics():
     assert values["bide_fibers"] + values["bide_fibers_idle"] >= 1
     assert values["bide_reactor_turns_total"] > 1
     assert values["bide_sqlite_reads_in_place_total"] > 0
+
+
+def metric(service, name):
+    for line in service.get("/metrics").body.decode().splitlines():
+        if line.startswith(name + " "):
+            return float(line.split()[-1])
+    raise AssertionError(f"no {name}")
+
+
+def test_workers():
+    """The counters are those of all of them."""
+    for workers in (1, 2):
+        with Service("--workers", str(workers)) as service:
+            crowd = [service.connect() for _ in range(12)]
+            for id in range(1, 4):
+                for connection in crowd:
+                    assert connection.request("GET", f"/users/{id}").json["user"]["id"] == id
+            until(lambda: metric(service, "bide_workers") == workers)
+            name = 'bide_http_requests_total{method="GET",route="/users/{id:uint}",status="200"}'
+            assert metric(service, name) == 36
+            assert metric(service, "bide_http_connections") >= 12
+            assert service.stop() == (0, "")
 
 
 def test_the_page():
