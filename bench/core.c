@@ -66,6 +66,8 @@ int main(int argc, char **argv)
          bench_requests_10k},
         {"echo", "CPU time of an echo over TCP, beside bare epoll and io_uring servers",
          bench_echo},
+        {"echo_scale", "the echo on two workers against one, on all cores together with the load",
+         bench_echo_scale},
         {0},
     };
 

@@ -41,4 +41,7 @@ void bench_idle_cpu(void);
 /* core_echo.c */
 void bench_echo(void);
 
+/* core_scale.c */
+void bench_echo_scale(void);
+
 #endif

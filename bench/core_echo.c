@@ -89,6 +89,8 @@ void bench_echo(void)
     int rounds = bench_rounds(ROUNDS, ROUNDS_QUICK);
     struct load *load = bench_shared(sizeof(*load));
 
+    load->core = BENCH_LOAD_CORE;
+
     for (size_t i = 0; i < sizeof(connections) / sizeof(*connections); i++) {
         struct samples samples[SERVERS] = {0};
         int out[SERVERS] = {0}; /* it failed once: not asked again */

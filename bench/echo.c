@@ -1,6 +1,7 @@
 /*
- * echo.c - the echo server on bide: one fiber a connection.
+ * echo.c - the echo server on bide: one fiber a connection, spread over the workers.
  */
+#include "core.h"
 #include "echo.h"
 
 #include <bide/bide.h>
@@ -25,24 +26,36 @@ static int serve(int listener)
     BIDE_SCOPE(connections) {
         while ((fd = bide_accept(listener, NULL, NULL, 0)) >= 0) {
             bide_tcp_nodelay(fd);
-            if (bide_spawn(&connections, bide_async(echo, fd)) < 0)
+            if (bide_spawn_spread(&connections, bide_async(echo, fd)) < 0)
                 bide_close(fd);
         }
     }
     return fd;
 }
-BIDE_ASYNC(int, serve, int)
+
+static int serve_with(const struct echo *echo)
+{
+    if (echo->workers > 1)
+        core_wait_for_workers(echo->workers);
+    return serve(echo->listener);
+}
+BIDE_ASYNC(int, serve_with, const struct echo *)
+
+int echo_on_workers(void *arg)
+{
+    const struct echo *echo = arg;
+    struct bide_config config = {.reactor = (enum bide_reactor)echo->reactor,
+                                 .workers = echo->workers};
+
+    return bide_run_with(&config, bide_async(serve_with, echo)) < 0;
+}
 
 int echo_on_epoll(void *listener)
 {
-    struct bide_config config = {.reactor = BIDE_REACTOR_EPOLL};
-
-    return bide_run_with(&config, bide_async(serve, *(int *)listener)) < 0;
+    return echo_on_workers(&(struct echo){*(int *)listener, BIDE_REACTOR_EPOLL, 1});
 }
 
 int echo_on_uring(void *listener)
 {
-    struct bide_config config = {.reactor = BIDE_REACTOR_URING};
-
-    return bide_run_with(&config, bide_async(serve, *(int *)listener)) < 0;
+    return echo_on_workers(&(struct echo){*(int *)listener, BIDE_REACTOR_URING, 1});
 }

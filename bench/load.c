@@ -144,14 +144,17 @@ int load_run(struct load *load, pid_t server, struct load_result *ret_result)
     atomic_store(&load->connected, 0);
     atomic_store(&load->requests, 0);
     atomic_store(&load->errors, 0);
-    pid_t loading = bench_fork(load_echo, load, BENCH_LOAD_CORE);
+    pid_t loading = bench_fork(load_echo, load, load->core);
     if (loading > 0 && warm_up(load, server) == 0) {
-        double cpu = bench_cpu_time(server), clock = bench_clock();
+        double cpu = bench_cpu_time(server), load_cpu = bench_cpu_time(loading);
+        double clock = bench_clock();
         long requests = count_requests(load);
         cpu = bench_cpu_time(server) - cpu;
+        load_cpu = bench_cpu_time(loading) - load_cpu;
         clock = bench_clock() - clock;
         if (requests > 0 && !atomic_load(&load->errors)) {
             ret_result->cpu = cpu / 1e3 / (double)requests;
+            ret_result->load_cpu = load_cpu / 1e3 / (double)requests;
             ret_result->rate = (double)requests / clock * 1e9;
             result = 0;
         }

@@ -11,6 +11,7 @@ enum { LOAD_MESSAGE = 64 }; /* bytes */
 struct load {
     int port; /* on 127.0.0.1 */
     int connections;
+    int core; /* of the load: BENCH_LOAD_CORE, BENCH_ANY_CORE */
     atomic_int connected; /* so far */
     atomic_long requests; /* answered so far */
     atomic_int errors;    /* connections lost, or answers that were not what was sent */
@@ -19,12 +20,13 @@ struct load {
 struct load_result {
     double rate; /* requests a second */
     double cpu;  /* us of the server's CPU time a request */
+    double load_cpu; /* us of the load's */
 };
 
 /*
- * load_run - load an echo server for a second or more, from BENCH_LOAD_CORE.
+ * load_run - load an echo server for a second or more.
  *
- * @load    port and connections are set
+ * @load    port, connections and core are set
  * @server  whose CPU time is taken
  *
  * Returns 0, or -1 when not all connections were made, one was lost, or an answer was wrong.

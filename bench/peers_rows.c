@@ -148,6 +148,7 @@ static int measure_echo(const struct peers_row *row, const char *program, double
     if (!load)
         load = bench_shared(sizeof(*load));
     load->connections = (int)row->n;
+    load->core = BENCH_LOAD_CORE;
     int result = start_server(program, "echo", &load->port, &pid);
     if (result)
         return result;

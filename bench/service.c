@@ -9,6 +9,8 @@ int main(int argc, char **argv)
         {"http", "CPU time of a plaintext answer, beside a bare epoll server that parses nothing",
          bench_http},
         {"service", "GET /users/ID of the user service, beside nginx and bare SQLite", bench_users},
+        {"service_scale", "the same on two workers against one, on all cores together with wrk",
+         bench_users_scale},
         {0},
     };
 

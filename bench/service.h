@@ -5,6 +5,7 @@
 
 void bench_http(void);  /* service_http.c */
 void bench_users(void); /* service_users.c */
+void bench_users_scale(void);
 
 /* What the HTTP server is told: where to listen, on which reactor. */
 struct hello {

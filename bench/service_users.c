@@ -1,9 +1,11 @@
 /*
  * service_users.c - the user service under wrk, in turns with nginx, which sends a file of the same
- * size, and with the bare queries in a loop. Servers and load may use all cores.
+ * size, and with the bare queries in a loop; and on one worker in turns with two. Servers and load
+ * may use all cores.
  */
 #include "bare_sqlite.h"
 #include "bench.h"
+#include "scale.h"
 #include "service.h"
 #include "wrk.h"
 
@@ -22,17 +24,19 @@ enum { URING, EPOLL, NGINX, SERVERS };
 
 /* A server that stays up during all rounds; they are idle while another one is measured. */
 struct server {
-    const char *name;
+    char name[32];
     const char *reactor; /* in the environment; NULL: it is nginx */
+    const char *workers; /* "0": one for each core */
     char db[512];
     pid_t pid;
     int port;
-    double rate[ROUNDS], p99[ROUNDS], cpu[ROUNDS];
+    double p99[ROUNDS];
+    struct scale samples;
 };
 
 static struct server servers[SERVERS] = {
-    [URING] = {.name = "service", .reactor = "BIDE_REACTOR=uring"},
-    [EPOLL] = {.name = "service_epoll", .reactor = "BIDE_REACTOR=epoll"},
+    [URING] = {.name = "service", .reactor = "BIDE_REACTOR=uring", .workers = "0"},
+    [EPOLL] = {.name = "service_epoll", .reactor = "BIDE_REACTOR=epoll", .workers = "0"},
     [NGINX] = {.name = "nginx_file"},
 };
 
@@ -45,8 +49,8 @@ static int start_service(struct server *s)
     s->port = bench_free_port();
     snprintf(s->db, sizeof(s->db), "%s/%s.db", bench_directory(), s->name);
     snprintf(port, sizeof(port), "%d", s->port);
-    const char *argv[] = {"env",    s->reactor,  USER_SERVICE, "--db", s->db,
-                          "--host", "127.0.0.1", "--port",     port,   NULL};
+    const char *argv[] = {"env",    s->reactor,  USER_SERVICE, "--db", s->db,     "--workers",
+                          s->workers, "--host",  "127.0.0.1",  "--port", port,    NULL};
     s->pid = bench_spawn(argv, BENCH_ANY_CORE, NULL);
     if (s->pid > 0 && bench_wait_port(s->port, s->pid, 60) == 0)
         return 0;
@@ -140,9 +144,10 @@ static int measure(struct server *s, int round)
 
     if (wrk_run(&load, s->pid, &result) < 0)
         return -1;
-    s->rate[round] = result.rate;
     s->p99[round] = result.p99;
-    s->cpu[round] = result.cpu;
+    s->samples.rate[round] = result.rate;
+    s->samples.cpu[round] = result.cpu;
+    s->samples.load_cpu[round] = result.load_cpu;
     return 0;
 }
 
@@ -163,19 +168,19 @@ static void report(struct server *s, const double *sqlite, int rounds)
 
     if (bars && sqlite[0] > 0) {
         figure.ratio_to = "bare_sqlite";
-        figure.ratio = ratio_to(s->cpu, sqlite, rounds);
+        figure.ratio = ratio_to(s->samples.cpu, sqlite, rounds);
     }
-    figure.value = bench_median(s->cpu, (size_t)rounds);
+    figure.value = bench_median(s->samples.cpu, (size_t)rounds);
     bench_figure(&figure);
-    snprintf(name, sizeof(name), "%s_rate", s->name);
+    snprintf(name, sizeof(name), "%.31s_rate", s->name);
     figure = (struct figure){.name = name, .unit = "req/s", .least = bars ? 20000 : 0};
-    if (bars && servers[NGINX].rate[0] > 0) {
+    if (bars && servers[NGINX].samples.rate[0] > 0) {
         figure.ratio_to = "nginx_file_rate";
-        figure.ratio = ratio_to(s->rate, servers[NGINX].rate, rounds);
+        figure.ratio = ratio_to(s->samples.rate, servers[NGINX].samples.rate, rounds);
     }
-    figure.value = bench_median(s->rate, (size_t)rounds);
+    figure.value = bench_median(s->samples.rate, (size_t)rounds);
     bench_figure(&figure);
-    snprintf(name, sizeof(name), "%s_p99", s->name);
+    snprintf(name, sizeof(name), "%.31s_p99", s->name);
     bench_figure(&(struct figure){.name = name,
                                   .unit = "ms",
                                   .most = bars ? 15 : 0,
@@ -226,4 +231,42 @@ void bench_users(void)
     }
     for (int s = 0; s < SERVERS; s++)
         bench_kill(servers[s].pid);
+}
+
+/* ---- one worker and two -------------------------------------------------------------------- */
+
+static void compare_workers(const char *name, struct server *of, int rounds)
+{
+    struct scale samples[SCALE_WORKERS];
+
+    for (int w = 0; w < SCALE_WORKERS; w++) {
+        snprintf(of[w].name, sizeof(of[w].name), "%s_%dw", name, w + 1);
+        if (start_service(&of[w]) < 0)
+            return;
+    }
+    for (int r = 0; r < rounds; r++)
+        for (int w = 0; w < SCALE_WORKERS; w++) {
+            bench_progress("%s, round %d of %d: %d workers", name, r + 1, rounds, w + 1);
+            if (measure(&of[w], r) < 0)
+                return;
+        }
+    for (int w = 0; w < SCALE_WORKERS; w++)
+        samples[w] = of[w].samples;
+    scale_report(name, samples, rounds);
+}
+
+void bench_users_scale(void)
+{
+    static const char *const reactors[][2] = {{"service", "BIDE_REACTOR=uring"},
+                                              {"service_epoll", "BIDE_REACTOR=epoll"}};
+
+    if (!wrk_exists())
+        return;
+    for (int i = 0; i < 2; i++) {
+        struct server of[SCALE_WORKERS] = {{.reactor = reactors[i][1], .workers = "1"},
+                                           {.reactor = reactors[i][1], .workers = "2"}};
+        compare_workers(reactors[i][0], of, bench_rounds(ROUNDS, ROUNDS_QUICK));
+        for (int w = 0; w < SCALE_WORKERS; w++)
+            bench_kill(of[w].pid);
+    }
 }

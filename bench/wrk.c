@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,16 @@ static const char *write_script(void)
     return name;
 }
 
+/* CPU time of the children that have been reaped, ns. */
+static double reaped_cpu_time(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3;
+}
+
 /* The line "bench ..." of wrk's output. Returns 0 or -1. */
 static int read_result(int fd, double *ret_requests, double *ret_us, double *ret_p99,
                        double *ret_errors)
@@ -111,18 +122,21 @@ int wrk_run(const struct wrk_load *load, pid_t server, struct wrk_result *ret_re
 
     const char *argv[] = {"wrk", "-t1", "-c", connections, "-d",       duration, "--timeout", "5s",
                           "-s",  file,  url,  "--",        load->path, depth,    ids,         NULL};
-    double cpu = bench_cpu_time(server);
+    double cpu = bench_cpu_time(server), load_cpu = reaped_cpu_time();
     pid_t pid = bench_spawn(argv, load->core, &output);
     if (pid < 0)
         return -1;
     int found = read_result(output, &requests, &us, &p99, &errors);
     int status = bench_wait(pid, 10);
     cpu = bench_cpu_time(server) - cpu;
+    load_cpu = reaped_cpu_time() - load_cpu;
     if (found < 0 || status != 0 || requests <= 0 || errors > 0) {
         bench_failed("wrk: %.0f requests, %.0f errors, status %d", requests, errors, status);
         return -1;
     }
-    *ret_result = (struct wrk_result){
-        .rate = requests / us * 1e6, .p99 = p99 / 1e3, .cpu = cpu / 1e3 / requests};
+    *ret_result = (struct wrk_result){.rate = requests / us * 1e6,
+                                      .p99 = p99 / 1e3,
+                                      .cpu = cpu / 1e3 / requests,
+                                      .load_cpu = load_cpu / 1e3 / requests};
     return 0;
 }

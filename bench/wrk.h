@@ -18,6 +18,7 @@ struct wrk_result {
     double rate; /* requests a second */
     double p99;  /* ms, 99th percentile of the latency */
     double cpu;  /* us of the server's CPU time a request */
+    double load_cpu; /* us of wrk's */
 };
 
 /*
