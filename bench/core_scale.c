@@ -1,7 +1,7 @@
 /*
  * core_scale.c - the echo server on one worker and on two, in turns. Server and load may both use
- * all cores. CPU time a request says what a second worker costs; requests a second gain only as far as
- * there are cores for both.
+ * all cores. CPU time a request says what a second worker costs; requests a second gain only as far
+ * as there are cores for both.
  */
 #include "bench.h"
 #include "core.h"
