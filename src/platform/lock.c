@@ -12,7 +12,7 @@
 
 enum { SPINS = 100 }; /* before sleeping: longer than a lock is held by a thread that runs */
 
-__thread struct bide__privilege bide__privilege;
+__thread struct bide__privilege bide__own_privilege;
 
 /* ---- who is alone ---- */
 
@@ -20,6 +20,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct bide__privilege *privileged; /* under mutex; NULL: nobody */
 static bool may_be_alone = true;           /* under mutex: false once two threads were seen */
 static bool registered;                    /* under mutex: for membarrier, if it is there */
+static bool others_seen;                   /* atomic: nobody will be alone any more */
 
 static bool membarrier(int command)
 {
@@ -50,8 +51,8 @@ void bide__worker_thread_enter(void)
     if (privileged || !may_be_alone) {
         end_privilege();
     } else {
-        privileged = &bide__privilege;
-        bide__privilege.alone = 1;
+        privileged = &bide__own_privilege;
+        __atomic_store_n(&bide__own_privilege.alone, 1, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -59,9 +60,9 @@ void bide__worker_thread_enter(void)
 void bide__worker_thread_leave(void)
 {
     pthread_mutex_lock(&mutex);
-    if (privileged == &bide__privilege) {
+    if (privileged == &bide__own_privilege) {
         privileged = NULL;
-        bide__privilege.alone = 0;
+        __atomic_store_n(&bide__own_privilege.alone, 0, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -73,7 +74,7 @@ void bide__lock_before_fork(void)
 
 void bide__lock_after_fork(bool child)
 {
-    if (child && privileged != &bide__privilege)
+    if (child && privileged != &bide__own_privilege)
         privileged = NULL; /* its thread is not here */
     pthread_mutex_unlock(&mutex);
 }
@@ -82,13 +83,12 @@ void bide__lock_after_fork(bool child)
  * other thread: then a plain program uses the lock before it has a runtime. */
 static void see_another_thread(void)
 {
-    static bool seen; /* atomic */
-    if (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) || __libc_single_threaded)
+    if (__atomic_load_n(&others_seen, __ATOMIC_ACQUIRE) || __libc_single_threaded)
         return;
     pthread_mutex_lock(&mutex);
     end_privilege();
     pthread_mutex_unlock(&mutex);
-    __atomic_store_n(&seen, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&others_seen, true, __ATOMIC_RELEASE);
 }
 
 /* ---- the lock: 0 free, 1 taken, 2 taken and perhaps slept on ---- */

@@ -21,7 +21,8 @@ struct bide__privilege {
     int alone;  /* atomic: it need not lock. Taken away by another thread */
     int inside; /* atomic: it is between acquire and release, without having locked */
 };
-extern __thread struct bide__privilege bide__privilege __attribute__((tls_model("initial-exec")));
+extern __thread struct bide__privilege bide__own_privilege
+    __attribute__((tls_model("initial-exec")));
 
 void bide__lock_shared(struct bide__lock *lock);
 void bide__unlock_shared(struct bide__lock *lock);
@@ -30,7 +31,7 @@ void bide__unlock_shared(struct bide__lock *lock);
  * held. Calls nothing, so that what is quick needs no frame. */
 static inline bool bide__lock_alone(void)
 {
-    struct bide__privilege *self = &bide__privilege;
+    struct bide__privilege *self = &bide__own_privilege;
     __atomic_store_n(&self->inside, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the rest is membarrier's, on the other side */
     if (BIDE__LIKELY(__atomic_load_n(&self->alone, __ATOMIC_RELAXED)))
@@ -41,7 +42,7 @@ static inline bool bide__lock_alone(void)
 
 static inline void bide__unlock_alone(void)
 {
-    __atomic_store_n(&bide__privilege.inside, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&bide__own_privilege.inside, 0, __ATOMIC_RELEASE);
 }
 
 static inline void bide__lock(struct bide__lock *lock)
@@ -52,7 +53,7 @@ static inline void bide__lock(struct bide__lock *lock)
 
 static inline void bide__unlock(struct bide__lock *lock)
 {
-    struct bide__privilege *self = &bide__privilege;
+    struct bide__privilege *self = &bide__own_privilege;
     if (BIDE__LIKELY(__atomic_load_n(&self->inside, __ATOMIC_RELAXED)))
         __atomic_store_n(&self->inside, 0, __ATOMIC_RELEASE);
     else
@@ -62,7 +63,7 @@ static inline void bide__unlock(struct bide__lock *lock)
 /* Is *word value, or does it become so, being NULL? Also between acquire and release. */
 static inline bool bide__claim_word(void **word, void *value)
 {
-    struct bide__privilege *self = &bide__privilege;
+    struct bide__privilege *self = &bide__own_privilege;
     int inside = __atomic_load_n(&self->inside, __ATOMIC_RELAXED);
     void *seen = NULL;
     __atomic_store_n(&self->inside, 1, __ATOMIC_RELAXED);
