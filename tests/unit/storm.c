@@ -4,37 +4,20 @@
  *
  * What must hold however it goes: every function that began has returned, every value is the one
  * its future was to give or an error that a cancellation explains, a cancelled task's operations
- * fail and a shielded one's do not, no byte of the pipe is lost, and nothing is left at the end.
+ * fail and a shielded one's do not, whatever was sent is received once, and nothing is left at the
+ * end. With several workers what happens depends on more than the seed.
  */
-#include "fiber.h"
+#include "storm_meet.h"
 
 struct storm {
-    int steps;         /* left */
-    int begun, ended;
-    int written, taken; /* bytes of the pipe */
-    int pipe[2];
+    atomic_int steps; /* left */
+    atomic_int begun, ended;
+    struct meeting meeting;
 };
-
-struct dice {
-    uint64_t state;
-};
-
-static uint32_t roll(struct dice *d, uint32_t sides)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return (uint32_t)(d->state >> 33) % sides;
-}
-
-static bool is_cancel(long error)
-{
-    return error == -ECANCELED || error == -ETIMEDOUT;
-}
 
 static int value_for(uint32_t seed)
 {
-    return (int)(seed & 0xffffff);
+    return (int)(seed & 0xffffff) | 1;
 }
 
 static int task(struct storm *s, uint32_t seed, int depth);
@@ -58,51 +41,7 @@ static struct task_future make(struct storm *s, struct dice *d, int depth)
     return bide_async(task, s, roll(d, 1u << 30) + 1, depth - 1);
 }
 
-/* ---- what a task may do ---- */
-
-/* An operation called plainly fails exactly when its task is cancelled, before or meanwhile. */
-static void operate(struct dice *d)
-{
-    int before = bide_cancelled();
-    int error = roll(d, 3) ? bide_sleep((bide_time)roll(d, 300) * BIDE_US) : bide_yield();
-    if (before)
-        CHECK_EQ(error, before);
-    CHECK(error == 0 || is_cancel(error));
-    if (error)
-        CHECK(is_cancel(bide_cancelled()));
-}
-
-static void write_byte(struct storm *s)
-{
-    s->written += write(s->pipe[1], "x", 1) == 1;
-}
-
-static void read_byte(struct storm *s, struct dice *d)
-{
-    char c;
-    bide_let f = bide_async(bide_read, s->pipe[0], &c, 1);
-    bide_time span = (bide_time)roll(d, 500) * BIDE_US;
-    switch (roll(d, 3)) {
-    case 0:
-        bide_race(&f, bide_async(bide_sleep, span));
-        break;
-    case 1:
-        bide_within(span, &f);
-        break;
-    default:
-        BIDE_SCOPE(scope) {
-            if (bide_start(&f) == 0 && roll(d, 2))
-                operate(d);
-            if (roll(d, 2))
-                bide_cancel(&f);
-            else
-                bide_scope_cancel(&scope);
-        }
-    }
-    CHECK(f.value == 1 || is_cancel(f.value) || bide_error(&f));
-    if (bide_state(&f) == BIDE_DONE && f.value == 1)
-        s->taken++;
-}
+/* ---- what a task may do, beside meeting others ---- */
 
 static void join_some(struct storm *s, struct dice *d, int depth)
 {
@@ -183,26 +122,52 @@ static void shielded(struct storm *s, struct dice *d, int depth)
     }
 }
 
+/* For a spawned one, whose value nobody gets. */
+static int leave_value(struct storm *s, uint32_t seed, int depth, atomic_int *sum)
+{
+    int value = task(s, seed, depth);
+    atomic_fetch_add(sum, value);
+    return value;
+}
+BIDE_ASYNC(int, leave_value, struct storm *, uint32_t, int, atomic_int *)
+
+struct spawned {
+    struct task_future started[3];
+    int count; /* of those */
+    uint32_t seeds[3];
+    atomic_int sums[3];
+};
+
+static void spawn_three(struct storm *s, struct dice *d, int depth, struct bide_scope *scope,
+                        struct spawned *all)
+{
+    for (int i = 0; i < 3; i++) {
+        struct task_future *f = &all->started[all->count];
+        *f = make(s, d, depth);
+        if (bide_start(f) == 0)
+            all->count++;
+        all->seeds[i] = roll(d, 1u << 30);
+        int error = SPAWN(d, scope, bide_async(leave_value, s, all->seeds[i], depth - 1,
+                                               &all->sums[i]));
+        CHECK(error == 0 || is_cancel(error));
+        if (roll(d, 3) == 0)
+            operate(d);
+        if (all->count && roll(d, 4) == 0)
+            bide_cancel(&all->started[roll(d, (uint32_t)all->count)]);
+    }
+}
+
 static void spawn_some(struct storm *s, struct dice *d, int depth)
 {
     struct bide_scope_options options = { .cancel_on_error = roll(d, 2) };
-    struct task_future f[3];
-    int started = 0;
+    struct spawned all = { .count = 0 };
+    bool cancelled = options.cancel_on_error;
     BIDE_SCOPE_WITH(scope, &options) {
-        for (int i = 0; i < 3; i++) {
-            f[started] = make(s, d, depth);
-            if (bide_start(&f[started]) == 0)
-                started++;
-            int error = bide_spawn(&scope, make(s, d, depth));
-            CHECK(error == 0 || is_cancel(error));
-            if (roll(d, 3) == 0)
-                operate(d);
-            if (started && roll(d, 4) == 0)
-                bide_cancel(&f[roll(d, (uint32_t)started)]);
-        }
+        spawn_three(s, d, depth, &scope, &all);
         switch (roll(d, 6)) {
         case 0:
             bide_scope_cancel(&scope);
+            cancelled = true;
             break;
         case 1:
             shielded(s, d, depth);
@@ -211,127 +176,108 @@ static void spawn_some(struct storm *s, struct dice *d, int depth)
             bide_scope_wait(&scope);
             break;
         case 3:
-            if (started)
-                bide_await(&f[0]);
+            if (all.count)
+                bide_await(&all.started[0]);
             break;
         case 4:
             goto out;
         }
     }
 out:
-    for (int i = 0; i < started; i++)
-        check_over(&f[i]);
-}
-
-typedef BIDE_PROMISE(int) int_promise;
-
-static int resolve_it(int_promise *p, int yields, int *ret_result)
-{
-    bide_shield() {
-        while (yields-- > 0)
-            bide_yield();
-        *ret_result = bide_resolve(p, 5);
-    }
-    return 0;
-}
-BIDE_ASYNC(int, resolve_it, int_promise *, int, int *)
-
-static void promise(struct dice *d)
-{
-    int_promise p;
-    int resolved = 1;
-    bide_promise_init(&p);
-    BIDE_SCOPE(scope) {
-        bide_spawn(&scope, bide_async(resolve_it, &p, (int)roll(d, 3), &resolved));
-        int result = roll(d, 2) ? bide_within((bide_time)roll(d, 100) * BIDE_US, &p)
-                                : bide_race(bide_async(bide_yield), &p);
-        (void)result;
-    }
-    if (resolved == 0 && bide_state(&p) == BIDE_DONE)
-        CHECK_EQ(p.value, 5);
-    if (resolved == -ECANCELED)
-        CHECK(is_cancel(bide_error(&p)));
-    CHECK(resolved <= 0 || resolved == 1); /* 1: it never began to resolve */
-}
-
-static int add_one(void *arg)
-{
-    return ++*(int *)arg;
-}
-
-static void offload(struct dice *d)
-{
-    int count = 0;
-    bide_let f = bide_async(bide_offload_call, add_one, &count);
-    bide_race(&f, bide_async(bide_sleep, (bide_time)roll(d, 200) * BIDE_US));
-    CHECK_EQ(count, bide_state(&f) == BIDE_DONE && f.value == 1);
-    CHECK(f.value == 1 || is_cancel(f.value));
+    for (int i = 0; i < all.count; i++)
+        check_over(&all.started[i]);
+    for (int i = 0; i < 3; i++)
+        if (all.sums[i] || (!cancelled && !bide_cancelled()))
+            CHECK_EQ(all.sums[i], value_for(all.seeds[i]));
 }
 
 static int task(struct storm *s, uint32_t seed, int depth)
 {
     struct dice d = { seed * 0x9e3779b97f4a7c15u | 1 };
-    s->begun++;
-    for (uint32_t n = roll(&d, 4); n > 0 && s->steps > 0; n--) {
-        s->steps--;
-        switch (roll(&d, depth > 0 ? 10 : 4)) {
+    atomic_fetch_add(&s->begun, 1);
+    for (uint32_t n = roll(&d, 4); n > 0 && atomic_fetch_sub(&s->steps, 1) > 0; n--) {
+        switch (roll(&d, depth > 0 ? 12 : 6)) {
         case 0:
-            write_byte(s);
+            write_byte(&s->meeting);
             break;
         case 1:
-            read_byte(s, &d);
+            read_byte(&s->meeting, &d);
             break;
         case 2:
-            if (roll(&d, 8) == 0)
-                offload(&d);
-            else
-                promise(&d);
-            break;
-        case 3:
             operate(&d);
             break;
+        case 3:
         case 4:
         case 5:
-            join_some(s, &d, depth);
+            meet(&s->meeting, &d);
             break;
         case 6:
-            race_some(s, &d, depth);
-            break;
         case 7:
-            bound(s, &d, depth);
+            join_some(s, &d, depth);
             break;
         case 8:
-            shielded(s, &d, depth);
+            race_some(s, &d, depth);
             break;
         case 9:
+            bound(s, &d, depth);
+            break;
+        case 10:
+            shielded(s, &d, depth);
+            break;
+        default:
             spawn_some(s, &d, depth);
             break;
         }
     }
-    s->ended++;
+    atomic_fetch_add(&s->ended, 1);
     return value_for(seed);
 }
 
 /* ---- running them ---- */
 
+static void worker_is_quiet(atomic_int *seen)
+{
+    struct bide__worker *w = bide__worker();
+    CHECK_EQ(w->fibers - w->idle_count, 1);
+    CHECK_EQ(w->wheel.count, 0);
+    CHECK_EQ(w->operations_pending, 0);
+    CHECK(bide__list_empty(&w->cancelling));
+    atomic_fetch_or(seen, 1 << bide_worker_index());
+}
+BIDE_ASYNC_VOID(worker_is_quiet, atomic_int *)
+
+/* Nothing is left on any worker. */
+static void all_is_quiet(void)
+{
+    atomic_int seen = 0;
+    unsigned workers = bide_worker_count();
+    /* More than once: some that were withdrawn may still count as placed somewhere. */
+    for (int i = 0; i < 10000 && seen != (1 << workers) - 1; i++) {
+        BIDE_SCOPE(scope)
+            for (unsigned j = 0; j < workers; j++)
+                CHECK_EQ(bide_spawn_spread(&scope, bide_async(worker_is_quiet, &seen)), 0);
+        if (i > 0)
+            bide_sleep(100 * BIDE_US);
+    }
+    CHECK_EQ(seen, (1 << workers) - 1);
+    check_quiet();
+}
+
 static void storm(uint32_t seed, int steps)
 {
-    struct storm s = { .steps = steps };
-    char c;
-    CHECK_EQ(pipe2(s.pipe, O_CLOEXEC | O_NONBLOCK), 0);
+    static struct storm s;
+    s.steps = steps;
+    s.begun = s.ended = 0;
+    open_meeting(&s.meeting);
     struct dice d = { seed * 2654435761u + 12345 };
     for (int i = 0; i < 20 && s.steps > 0; i++) {
         struct task_future f = make(&s, &d, 7);
         CHECK_EQ(bide_await(&f), value_for(f.args.a2));
         CHECK_EQ(bide_cancelled(), 0);
-        check_quiet();
+        all_is_quiet();
     }
     CHECK_EQ(s.begun, s.ended);
-    while (read(s.pipe[0], &c, 1) == 1)
-        s.taken++;
-    CHECK_EQ(s.written, s.taken);
-    bide_close(s.pipe[0]);
-    bide_close(s.pipe[1]);
+    close_meeting(&s.meeting);
 }
 
 FIBER_TEST(storms)
