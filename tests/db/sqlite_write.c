@@ -56,11 +56,12 @@ static int insert_and_change_mind(struct bide_sqlite *db)
 }
 BIDE_ASYNC(int, insert_and_change_mind, struct bide_sqlite *)
 
-/* Let go when everybody else has queued. */
+/* Let go when everybody else has queued: they stand behind this in the run queue, once. */
 static int let_go(void)
 {
     while (!atomic_load(&held))
         bide_sleep(BIDE_MS);
+    bide_yield();
     atomic_store(&holding, false);
     return 0;
 }
