@@ -36,7 +36,8 @@ static inline bool bide__lock_alone(void)
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the rest is membarrier's, on the other side */
     if (BIDE__LIKELY(__atomic_load_n(&self->alone, __ATOMIC_RELAXED)))
         return true;
-    __atomic_store_n(&self->inside, 0, __ATOMIC_RELAXED);
+    /* Release: who waits until we are outside may see this one instead of the last release. */
+    __atomic_store_n(&self->inside, 0, __ATOMIC_RELEASE);
     return false;
 }
 

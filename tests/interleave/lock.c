@@ -67,7 +67,8 @@ static void section(void)
     if (inside++)
         il_fail("two are inside");
     il_own(&data);
-    __atomic_add_fetch(&entered, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&entered, 1, __ATOMIC_RELAXED); /* a step, in which others may come */
+    il_own(&data);
     inside--;
     bide__unlock(&lock);
 }

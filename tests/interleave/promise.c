@@ -10,9 +10,12 @@ static void failed(struct bide_future *f, int error);
 #define bide_leaf_done(f) done(f)
 #define bide_leaf_fail(f, error) failed(f, error)
 #define bide_leaf_reason(f) (-ECANCELED)
-#include "core/promise.c"
+/* Who posts has read to whom. */
+#define bide__post_to(w, post) (il_own(&promise.promise.worker), (bide__post_to)(w, post))
 
 static BIDE_PROMISE(int) promise;
+#include "core/promise.c"
+
 static char value; /* whose turn it is with promise.value */
 static struct {
     int over, cancelled, hooked;
@@ -71,6 +74,7 @@ static void resolve(void)
 static bool start(void)
 {
     bide__self = (struct bide__self){ .fiber = &self()->root };
+    il_own(&promise.promise.worker);
     return promise_start(&promise.future) == BIDE_LEAF_PENDING;
 }
 
