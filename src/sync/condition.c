@@ -24,7 +24,7 @@ static enum bide_leaf_start wait_start(struct bide_future *future)
     struct bide_condition_wait_future *f = wait_of(future);
     struct bide_condition *condition = f->args.condition;
     struct bide_mutex *mutex = f->args.mutex;
-    f->args.owner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    f->args.owner = bide__holder_of(future);
     if (mutex->owner != f->args.owner)
         bide__panic("%s: bide_condition_wait: this task does not hold the mutex",
                     bide_current_name());

@@ -22,7 +22,7 @@ static enum bide_leaf_start lock_start(struct bide_future *future)
 {
     struct bide_mutex_lock_future *f = lock_of(future);
     struct bide_mutex *mutex = f->args.mutex;
-    f->args.owner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    f->args.owner = bide__holder_of(future);
     f->value = 0;
     bide__lock(&mutex->lock);
     bool own = mutex->owner == f->args.owner, free = !mutex->owner;
@@ -50,7 +50,7 @@ const struct bide_type bide_mutex_lock_type = BIDE_LEAF_TYPE(bide_mutex_lock, &l
 static inline bool try_lock(struct bide_mutex *mutex)
 {
     bide__lock(&mutex->lock);
-    bool taken = take(mutex, bide__self.fiber ? (const void *)bide__self.fiber : &bide__self);
+    bool taken = take(mutex, bide__holder(bide__self.fiber));
     bide__unlock(&mutex->lock);
     return taken;
 }
@@ -80,7 +80,7 @@ int bide_mutex_lock(struct bide_mutex *mutex)
     struct bide__fiber *fiber = bide__self.fiber;
     bool taken = false;
     if (BIDE__LIKELY(fiber && bide__may_be_quick() && bide__lock_alone())) {
-        taken = take(mutex, fiber);
+        taken = take(mutex, bide__holder(fiber));
         bide__unlock_alone();
     }
     return BIDE__LIKELY(taken) ? 0 : lock_slowly(mutex);

@@ -16,7 +16,7 @@ static enum bide_leaf_start begin_start(struct bide_future *future)
 {
     struct bide_once_begin_future *f = begin_of(future);
     struct bide_once *once = f->args.once;
-    const void *runner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    const void *runner = bide__holder_of(future);
     f->args.runner = runner;
     bide__lock(&once->lock);
     bool done = is_done(once), own = once->runner == runner, free = !done && !once->runner;

@@ -56,16 +56,11 @@ static void admit(struct bide_rwlock *lock, struct bide__list *taken)
 
 /* ---- entering ---- */
 
-static const void *self(void)
-{
-    return bide__self.fiber ? (const void *)bide__self.fiber : &bide__self;
-}
-
 static enum bide_leaf_start enter_start(struct bide_future *future)
 {
     struct bide_rwlock_read_future *f = enter_of(future);
     struct bide_rwlock *lock = f->args.lock;
-    const void *owner = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    const void *owner = bide__holder_of(future);
     const void *writer = writes(future) ? owner : NULL;
     f->args.owner = owner;
     f->value = 0;
@@ -122,7 +117,7 @@ int bide_rwlock_read(struct bide_rwlock *lock)
 
 int bide_rwlock_write(struct bide_rwlock *lock)
 {
-    if (bide__may_be_quick() && try_enter(lock, self()))
+    if (bide__may_be_quick() && try_enter(lock, bide__holder(bide__self.fiber)))
         return 0;
     return bide_await(bide_rwlock_write_async(lock));
 }
@@ -134,7 +129,7 @@ int bide_rwlock_try_read(struct bide_rwlock *lock)
 
 int bide_rwlock_try_write(struct bide_rwlock *lock)
 {
-    return try_enter(lock, self()) ? 0 : -EBUSY;
+    return try_enter(lock, bide__holder(bide__self.fiber)) ? 0 : -EBUSY;
 }
 
 /* ---- leaving ---- */

@@ -110,7 +110,7 @@ static enum bide_leaf_start enter_start(struct bide_future *future)
 {
     struct enter_future *f = enter_of(future);
     struct bide_singleflight *flights = f->args.flights;
-    f->own.leader = bide__self.fiber ? (const void *)future->fiber : &bide__self;
+    f->own.leader = bide__holder_of(future);
     f->own.priority = bide__random();
     f->value = LEADS;
     bide__lock(&flights->lock);

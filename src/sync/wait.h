@@ -123,6 +123,22 @@ void bide__waiters_wake(struct bide__list *taken);
 
 /* ---- parts of the leaves ---- */
 
+/*
+ * Who it is that holds a lock: the fiber, or outside a runtime the thread. What runs on a thread's
+ * own stack is the thread's doing also when a runtime was made for it, as by a bide_within in a
+ * plain thread.
+ */
+static inline const void *bide__holder(const struct bide__fiber *fiber)
+{
+    return fiber && BIDE__LIKELY(fiber->bottom) ? (const void *)fiber : &bide__self;
+}
+
+/* The same of an operation that is being started. */
+static inline const void *bide__holder_of(const struct bide_future *f)
+{
+    return bide__holder(bide__self.fiber ? f->fiber : NULL);
+}
+
 /* bide_leaf_ops.cancel of an operation whose leaving changes nothing for others. */
 void bide__waiter_cancel(struct bide_future *f, struct bide__lock *lock);
 

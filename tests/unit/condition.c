@@ -3,6 +3,7 @@
 
 #include "core/internal.h"
 #include "fiber.h"
+#include "sync/wait.h"
 
 #include <bide/keywords.h>
 
@@ -33,7 +34,7 @@ static int wait_once(struct log *log, int who)
     if (error)
         return error;
     error = bide_condition_wait(&log->condition, &log->mutex);
-    CHECK_OR(log->mutex.owner == bide__self.fiber, -1);
+    CHECK_OR(log->mutex.owner == bide__holder(bide__self.fiber), -1);
     log->order[log->count++] = who;
     log->result[who] = error;
     bide_shield()
@@ -154,7 +155,7 @@ static int wait_cancelled(struct log *log)
     while (!bide_cancelled())
         bide_sleep(BIDE_S);
     int error = bide_condition_wait(&log->condition, &log->mutex);
-    CHECK_OR(log->mutex.owner == bide__self.fiber, -1);
+    CHECK_OR(log->mutex.owner == bide__holder(bide__self.fiber), -1);
     bide_mutex_unlock(&log->mutex);
     return error;
 }
@@ -180,16 +181,16 @@ FIBER_TEST(as_a_leaf)
     CHECK_EQ(within(BIDE_US, &wait), -ETIMEDOUT);
     CHECK_EQ(wait.value, -ETIMEDOUT);
     CHECK_EQ(bide_error(&wait), -ETIMEDOUT);
-    CHECK(log.mutex.owner == bide__self.fiber);
+    CHECK(log.mutex.owner == bide__holder(bide__self.fiber));
 
     wait = async(bide_condition_wait, &log.condition, &log.mutex);
     CHECK_EQ(race(&wait, async(bide_sleep, BIDE_US)), 1);
     CHECK_EQ(wait.value, -ECANCELED);
-    CHECK(log.mutex.owner == bide__self.fiber);
+    CHECK(log.mutex.owner == bide__holder(bide__self.fiber));
 
     wait = async(bide_condition_wait, &log.condition, &log.mutex);
     CHECK_EQ(race(async(bide_yield), &wait), 0);
-    CHECK(log.mutex.owner == bide__self.fiber);
+    CHECK(log.mutex.owner == bide__holder(bide__self.fiber));
     bide_mutex_unlock(&log.mutex);
 }
 
@@ -400,7 +401,7 @@ static int wait_in_races(struct buffer *b, int rounds)
         CHECK_OR(bide_mutex_lock(&b->mutex) == 0, -1);
         int first = race(async(bide_condition_wait, &b->not_empty, &b->mutex),
                          async(bide_sleep, (1 + i % 20) * BIDE_US));
-        CHECK_OR(b->mutex.owner == bide__self.fiber, -1);
+        CHECK_OR(b->mutex.owner == bide__holder(bide__self.fiber), -1);
         enter(b);
         b->taken += first == 0;
         leave(b);
