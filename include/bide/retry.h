@@ -4,7 +4,8 @@
  *     bide_let page = bide_retry(bide_async(fetch, url),
  *                                &(struct bide_retry_options){ .attempts = 8,
  *                                                              .timeout = 2 * BIDE_S });
- *     int error = bide_within(30 * BIDE_S, &page);   // all attempts, and the waiting between them
+ *     bide_within(30 * BIDE_S, &page);   // all attempts, and the waiting between them
+ *     int status = page.value;
  *
  * In between it waits: for a random time up to a bound that doubles from one attempt to the next,
  * so that many who failed together don't come again together.
@@ -21,7 +22,7 @@ struct bide_retry_options {
     unsigned attempts;       /* runs, the first one included; 0: 5. Or BIDE_RETRY_UNLIMITED */
     bide_time delay;         /* bounds the wait before the second run; 0: 100 ms.
                                 Below 0: no wait */
-    bide_time delay_max;     /* no wait is longer; 0: 30 s */
+    bide_time delay_max;     /* no wait is longer; 0: 30 s. Below 0: no wait */
     double factor;           /* by which the bound grows with each wait; 0: 2. Not below 1 */
     unsigned no_jitter : 1;  /* wait for the whole bound each time */
     bide_time timeout;       /* of each run (as bide_within); 0: none */

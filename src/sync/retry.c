@@ -62,7 +62,7 @@ static bide_time draw_wait(const struct bide_retry_options *o, bide_time bound)
     bide_time max = o->delay_max ? o->delay_max : DELAY_MAX;
     if (bound > max)
         bound = max;
-    if (o->no_jitter)
+    if (o->no_jitter || bound <= 0)
         return bound;
     uint64_t bits = o->random ? o->random(o->user) : bide__random();
     return (bide_time)(bits % ((uint64_t)bound + 1));
