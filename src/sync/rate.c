@@ -43,7 +43,8 @@ static void take(struct bide_rate *rate, unsigned n, bide_time now)
         rate->full_at_part = 0;
     }
     wide taken = (wide)n * span_of(rate) + (wide)rate->full_at_part;
-    rate->full_at += (bide_time)(taken / tokens_of(rate));
+    wide full_at = rate->full_at + taken / tokens_of(rate);
+    rate->full_at = full_at < BIDE_FOREVER ? (bide_time)full_at : BIDE_FOREVER;
     rate->full_at_part = (uint64_t)(taken % tokens_of(rate));
 }
 
