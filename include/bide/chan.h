@@ -58,7 +58,7 @@ BIDE_API int bide_chan_init(struct bide_chan *chan, size_t value_size, size_t ca
  * bide_chan_init_in - the same in memory of the caller's: it can not fail.
  *
  * @capacity  not BIDE_CHAN_UNBOUNDED
- * @memory    capacity times value_size bytes; borrowed until release
+ * @memory    capacity times value_size bytes; borrowed until release. May be NULL when that is 0
  */
 BIDE_API void bide_chan_init_in(struct bide_chan *chan, size_t value_size, size_t capacity,
                                 void *memory);

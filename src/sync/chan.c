@@ -284,7 +284,7 @@ void bide_chan_init_in(struct bide_chan *chan, size_t value_size, size_t capacit
         bide__panic("%s: bide_chan_init_in: no memory is enough for an unbounded channel",
                     bide_current_name());
     *chan = (struct bide_chan){ .value_size = value_size, .capacity = capacity, .lent = 1 };
-    set_ring(chan, memory, capacity);
+    set_ring(chan, memory ? memory : (void *)chan, capacity); /* of no bytes it is anywhere */
 }
 
 static bool waited_for(const struct bide_chan *c)
