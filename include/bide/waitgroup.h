@@ -27,7 +27,7 @@ struct bide_waitgroup {
 };
 
 /* bide_waitgroup_add - n more are to be over. Before their beginning, so that no wait comes
- * between. Never suspends. */
+ * between. Of more than a size_t counts it aborts. Never suspends. */
 BIDE_API void bide_waitgroup_add(struct bide_waitgroup *group, size_t n);
 
 /* bide_waitgroup_done - one is over; with the last, all that wait go on. Of none it aborts. Never

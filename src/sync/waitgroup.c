@@ -35,8 +35,10 @@ int bide_waitgroup_wait(struct bide_waitgroup *group)
 void bide_waitgroup_add(struct bide_waitgroup *group, size_t n)
 {
     bide__lock(&group->lock);
-    group->count += n;
+    bool fits = !__builtin_add_overflow(group->count, n, &group->count);
     bide__unlock(&group->lock);
+    if (!fits)
+        bide__panic("%s: bide_waitgroup_add: too many", bide_current_name());
 }
 
 void bide_waitgroup_done(struct bide_waitgroup *group)

@@ -151,9 +151,18 @@ static void done_with_nothing(void *arg)
     bide_waitgroup_done(&g);
 }
 
+static void add_too_many(void *arg)
+{
+    struct bide_waitgroup g = { 0 };
+    (void)arg;
+    bide_waitgroup_add(&g, SIZE_MAX);
+    bide_waitgroup_add(&g, 1);
+}
+
 TEST(mistakes_abort)
 {
     expect_abort(done_with_nothing, NULL, "nothing was added");
+    expect_abort(add_too_many, NULL, "too many");
 }
 
 TEST_MAIN()
