@@ -56,7 +56,7 @@ struct bide__combined_type {
     {                                                                          \
         .name = #fn, .run = (run_), .size = sizeof(x),                         \
         .value_offset = offsetof(__typeof__(x), value),                        \
-        .value_size = BIDE__IS_ERRNO((x).value) ? sizeof((x).value) : 0,       \
+        .value_size = BIDE__ERRNO_SIZE((x).value),                             \
         .errno_value = BIDE__IS_ERRNO((x).value),                              \
     }
 

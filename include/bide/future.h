@@ -210,13 +210,13 @@ static inline int bide__done(const struct bide_future *f)
 
 /* Is an expression of this type an int, long or long long? */
 #define BIDE__IS_ERRNO(x) _Generic((x), int: 1, long: 1, long long: 1, default: 0)
+#define BIDE__ERRNO_SIZE(x) (BIDE__IS_ERRNO(x) ? (uint8_t)sizeof(x) : 0)
 
 #define BIDE__TYPE(fn, run_, leaf_)                                                      \
     {                                                                                    \
         .name = #fn, .run = (run_), .leaf = (leaf_), .size = sizeof(struct fn##_future), \
         .value_offset = offsetof(struct fn##_future, value),                             \
-        .value_size = BIDE__IS_ERRNO(((struct fn##_future *)0)->value)                   \
-                          ? sizeof(((struct fn##_future *)0)->value) : 0,                \
+        .value_size = BIDE__ERRNO_SIZE(((struct fn##_future *)0)->value),                \
         .errno_value = BIDE__IS_ERRNO(((struct fn##_future *)0)->value),                 \
     }
 

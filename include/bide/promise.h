@@ -51,7 +51,7 @@ struct bide__promise {
             .leaf = &bide__promise_ops,                                                      \
             .size = sizeof(*bide__p),                                                        \
             .value_offset = offsetof(__typeof__(*bide__p), value),                           \
-            .value_size = BIDE__IS_ERRNO(bide__p->value) ? sizeof(bide__p->value) : 0,       \
+            .value_size = BIDE__ERRNO_SIZE(bide__p->value),                                  \
             .errno_value = BIDE__IS_ERRNO(bide__p->value),                                   \
         };                                                                                   \
         *bide__p = (__typeof__(*bide__p)){                                                   \

@@ -135,7 +135,7 @@ BIDE_API void bide__then_run(struct bide_future *f);
     {                                                                                    \
         .name = #fn, .run = (run_), .leaf = (leaf_), .size = sizeof(T),                  \
         .value_offset = offsetof(T, value),                                              \
-        .value_size = BIDE__IS_ERRNO(((T *)0)->value) ? sizeof(((T *)0)->value) : 0,     \
+        .value_size = BIDE__ERRNO_SIZE(((T *)0)->value),                                 \
         .errno_value = BIDE__IS_ERRNO(((T *)0)->value),                                  \
     }
 
