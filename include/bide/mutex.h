@@ -38,8 +38,9 @@ BIDE_SUSPENDS BIDE_API int bide_mutex_lock(struct bide_mutex *mutex);
 /* bide_mutex_try_lock - 0, or -EBUSY when it is locked. Never suspends. */
 BIDE_API int bide_mutex_try_lock(struct bide_mutex *mutex);
 
-/* bide_mutex_unlock - the one that waits longest has it next. Never suspends, also when the caller
- * is cancelled. Of one that is not locked it aborts. */
+/* bide_mutex_unlock - by the task that holds it (which is not checked); the one that waits longest
+ * has it next. Never suspends, also when the caller is cancelled. Of one that is not locked it
+ * aborts. */
 BIDE_API void bide_mutex_unlock(struct bide_mutex *mutex);
 
 /* ---- internal: the future ------------------------------------------------------------------- */

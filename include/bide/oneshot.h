@@ -17,8 +17,8 @@
 
 #include <bide/chan.h>
 
-/* The type of a oneshot for a T (any complete object type). To name it, use typedef. Lives where
- * you put it, at one address, and owns nothing. */
+/* The type of a oneshot for a T (any complete object type but an array). To name it, use typedef.
+ * Lives where you put it, at one address, and owns nothing. */
 #define BIDE_ONESHOT(T)        \
     struct {                   \
         struct bide_chan chan; \

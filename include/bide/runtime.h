@@ -29,7 +29,8 @@ struct bide_stall {
 struct bide_config {
     unsigned workers;          /* threads that run fibers, the calling one included; 0: the
                                   processors that this process may use (affinity, cgroup quota).
-                                  The others start with the first bide_spawn_parallel. */
+                                  The others start with the first bide_spawn_parallel or
+                                  bide_spawn_spread. */
     enum bide_reactor reactor;
     size_t stack_size;         /* usable bytes of a fiber's stack; 0: 256 KiB. Rounded up to pages;
                                   at least 16 KiB. Only what is touched takes memory. */

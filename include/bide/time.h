@@ -9,11 +9,11 @@
 
 #include <bide/future.h>
 
-/* Now, on the monotonic clock. Within a simulation, the simulated time. */
+/* Now, on the monotonic clock. */
 BIDE_API bide_time bide_now(void);
 
 /* The time of day: nanoseconds since 1970-01-01 00:00 UTC. It may be set, so it is for dates, not
- * for spans. Within a simulation, the simulated time. */
+ * for spans. */
 BIDE_API bide_time bide_wall_now(void);
 
 /*
