@@ -8,9 +8,11 @@
  *
  *     struct bide_subscriber me = bide_broadcast_subscribe(&news);
  *     uint64_t missed;
- *     while ((error = bide_broadcast_recv(&me, &item, &missed)) != -EPIPE)
- *         if (error == -EOVERFLOW)
+ *     while (!(error = bide_broadcast_recv(&me, &item, &missed)) || error == -EOVERFLOW)
+ *         if (error)
  *             log_gap(missed);                                // too slow: that many are gone
+ *         else
+ *             show(&item);
  *
  * A sender does not wait for subscribers: one that lags by more than what is kept is told how many
  * it missed, and goes on with the oldest that is kept. Any number of tasks of any worker, and
