@@ -7,7 +7,7 @@ static service_promise open_gate; /* what /gate waits for */
 static int quick(struct bide_http_request *req, struct bide_http_response *res, void *user)
 {
     (void)req, (void)user;
-    return bide_http_sendf(res, 200, NULL, "quick");
+    return bide_http_sendf(res, 200, NULL, "%u of %u", bide_worker_index(), bide_worker_count());
 }
 
 static int gate(struct bide_http_request *req, struct bide_http_response *res, void *user)
@@ -310,6 +310,22 @@ static int take_descriptors(int *fds, int count, int spare)
     return n;
 }
 
+/* Until each has answered: one that is still being made would take descriptors. */
+static void wait_for_all_workers(const struct service *s)
+{
+    bool seen[1024] = {0};
+    unsigned worker, all, met = 0;
+    struct answer a = {0};
+    do {
+        CHECK_EQ(ask_text(s, GET("/"), &a), 200);
+        CHECK_EQ(sscanf(a.body, "%u of %u", &worker, &all), 2);
+        CHECK(worker < all && all <= 1024);
+        met += !seen[worker];
+        seen[worker] = true;
+    } while (met < all && usleep(200) == 0);
+    free(a.body);
+}
+
 TEST(without_descriptors_it_goes_on)
 {
     static struct client first, more[3];
@@ -322,6 +338,7 @@ TEST(without_descriptors_it_goes_on)
     few.rlim_max = limit.rlim_max;
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
     CHECK(start(&s, NULL));
+    wait_for_all_workers(&s);
     CHECK(client_open(&first, &s));
     CHECK(client_say(&first, GET("/")));
     CHECK_EQ(client_answer(&first, &a)->status, 200);
