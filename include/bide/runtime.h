@@ -51,6 +51,20 @@ struct bide_config {
     bide_time stall_limit;
     void (*on_stall)(const struct bide_stall *stall, void *user);
     void *on_stall_user;
+
+    /*
+     * When every task waits for another one and nothing outside can wake any, that is reported, the
+     * future of bide_run is cancelled, and bide_run returns -EDEADLK. It takes 0.1 s or more to be
+     * sure. As long as the process has threads that are not the runtime's, they might still do
+     * something: then there is no deadlock, unless closed_world says that none of them (and no
+     * signal handler) will ever resolve, send or unlock what the tasks wait for.
+     *
+     * on_deadlock(report, on_deadlock_user) gets the report, some lines of text, valid until
+     * it returns; NULL: they go to stderr. It must not suspend.
+     */
+    void (*on_deadlock)(const char *report, void *user);
+    void *on_deadlock_user;
+    unsigned closed_world : 1;
 };
 
 /*
@@ -60,7 +74,8 @@ struct bide_config {
  * @f  a future, by value or by pointer
  *
  * Returns f's value. When the runtime could not be set up (-ENOMEM, -EMFILE, ...), f has not begun:
- * bide_error(f) says why, and so does a value of type int or ssize_t; another is zero.
+ * bide_error(f) says why, and so does a value of type int or ssize_t; another is zero. After a
+ * deadlock (on_deadlock, above) both are -EDEADLK.
  * Context  a plain thread. Inside a runtime it is bide_await(f), and config is not used.
  * fork(2)  a child that is forked inside may only exec or _exit; if it goes on in the runtime, that
  *          aborts. One that is forked in a plain thread may run a runtime of its own.

@@ -131,6 +131,10 @@ struct bide__worker {
     bide_time shun_span;       /* the last one; 0: its last theft was worth it */
     bool stopping;             /* the team closes */
     struct bide__post stop;
+    struct bide_future *main;  /* bide_run's; NULL in the other workers */
+    bide_time doubt;           /* how long it waits for nobody until it asks why; 0: the least */
+    bool deadlocked;           /* main was cancelled because nothing could go on */
+    struct bide__post deadlock; /* to the first worker */
     struct bide_config config;
     struct bide_stats stats;
     sigset_t signal_mask;      /* the thread's before the runtime */
@@ -145,6 +149,9 @@ struct bide__worker {
     struct bide__post *inbox;  /* atomic: newest first */
     int asleep;                /* atomic: how the worker waits in the reactor, or is about to */
     int posting;               /* atomic: threads that are inside bide__post */
+
+    /* Read by other threads. */
+    bool quiet;                /* atomic: while it is asleep, it waits for nothing outside */
 };
 
 /* bide__worker.asleep, when it is not 0. */
@@ -293,8 +300,16 @@ void bide__slept(struct bide__worker *w);
 void bide__wake_one(struct bide__team *team);
 void bide__post_later(struct bide__worker *from, struct bide__worker *to, struct bide__post *post);
 void bide__post_flush(struct bide__worker *w);
+bool bide__team_asleep(const struct bide__worker *w, uint64_t *ret_turns);
+struct bide__worker *bide__team_first(struct bide__worker *w);
+unsigned bide__team_threads(struct bide__worker *w);
 void bide__team_stats(struct bide__worker *w, void (*add)(struct bide__worker *w, void *to),
                       void *to);
+
+/* ---- deadlock.c ---- */
+bool bide__waits_for_nobody(const struct bide__worker *w);
+bide_time bide__doubt_until(const struct bide__worker *w, bide_time now);
+void bide__doubt(struct bide__worker *w); /* it has slept so long for nobody */
 
 /* ---- join.c ---- */
 void bide__join_publish(struct bide__fiber *fiber);
@@ -328,6 +343,7 @@ enum bide__lane { BIDE__LANE_LONG, BIDE__LANE_SHORT };
 struct bide__pool *bide__pool_new(const struct bide_config *config); /* NULL: no memory */
 void bide__pool_free(struct bide__pool *pool); /* waits for its threads; nothing is in its queues */
 unsigned bide__pool_threads(struct bide__pool *pool);
+bool bide__pool_busy(struct bide__pool *pool);
 
 /* job->work is to be called on a thread of the pool, and then job->post delivered on w. 0, or
  * -EAGAIN when there is no thread that could do it. */
@@ -370,6 +386,7 @@ static inline void bide__watch_awake(void)
         bide__watch_wake();
 }
 
+unsigned bide__watch_threads(void); /* of the process: 0 or 1 */
 void bide__watch_before_fork(void);
 void bide__watch_after_fork(bool child);
 

@@ -275,6 +275,22 @@ unsigned bide__pool_threads(struct bide__pool *pool)
     return threads;
 }
 
+/* Some thread has, or is about to have, a job. */
+bool bide__pool_busy(struct bide__pool *pool)
+{
+    bool busy = false;
+    lock(pool);
+    for (int i = 0; i < LANES; i++) {
+        unsigned idle = 0;
+        for (struct bide__list *at = pool->lanes[i].idle.next; at != &pool->lanes[i].idle;
+             at = at->next)
+            idle++;
+        busy |= !bide__list_empty(&pool->lanes[i].jobs) || idle < pool->lanes[i].threads;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return busy;
+}
+
 struct bide__pool *bide__pool_new(const struct bide_config *config)
 {
     struct bide__pool *pool = bide__alloc_zero(sizeof(*pool));

@@ -474,6 +474,31 @@ void bide__wake_one(struct bide__team *team)
         __atomic_exchange_n(&team->searching, 0, __ATOMIC_ACQ_REL);
 }
 
+/* ---- is anybody up? ---- */
+
+/* False: one of the others runs, or may be about to. *ret_turns sums up those that they have had:
+ * as long as it stays the same they sleep, for each has a turn before it sleeps again. */
+bool bide__team_asleep(const struct bide__worker *w, uint64_t *ret_turns)
+{
+    *ret_turns = 0;
+    for (unsigned i = 0; w->team && i < w->team->count; i++) {
+        const struct bide__worker *other = member(w->team, i);
+        if (other == w)
+            continue;
+        if (!other || !__atomic_load_n(&other->asleep, __ATOMIC_SEQ_CST) ||
+            !__atomic_load_n(&other->quiet, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&other->inbox, __ATOMIC_SEQ_CST))
+            return false;
+        *ret_turns += bide__counted(&other->stats.turns);
+    }
+    return true;
+}
+
+struct bide__worker *bide__team_first(struct bide__worker *w)
+{
+    return w->team ? member(w->team, 0) : w;
+}
+
 /* ---- posting in batches ---- */
 
 void bide__post_later(struct bide__worker *from, struct bide__worker *to, struct bide__post *post)
@@ -498,6 +523,15 @@ void bide__post_flush(struct bide__worker *w)
         bide__post_chain(member(w->team, i), box->newest, box->oldest);
         box->newest = NULL;
     }
+}
+
+/* Those that are running, the calling one included. */
+unsigned bide__team_threads(struct bide__worker *w)
+{
+    unsigned threads = 1;
+    for (unsigned i = 0; w->team && i < w->team->count; i++)
+        threads += member(w->team, i) && member(w->team, i) != w;
+    return threads;
 }
 
 /* Over all workers of the calling thread's runtime; the others' figures are of a moment ago. */

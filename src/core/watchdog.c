@@ -356,6 +356,14 @@ static void need_thread(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+unsigned bide__watch_threads(void)
+{
+    pthread_mutex_lock(&lock);
+    unsigned threads = state == RUNS;
+    pthread_mutex_unlock(&lock);
+    return threads;
+}
+
 void bide__watch_before_fork(void)
 {
     pthread_mutex_lock(&lock);

@@ -78,10 +78,13 @@ static bide_time wait_until(struct bide__worker *w)
 
 static void wait_in_reactor(struct bide__worker *w)
 {
-    bide__fiber_trim(w, w->reactor->ops->now(w->reactor));
+    bide_time now = w->reactor->ops->now(w->reactor);
+    bide__fiber_trim(w, now);
     bide_time until = wait_until(w);
+    bool quiet = bide__waits_for_nobody(w), doubts;
     if (w->team)
         bide__post_flush(w);
+    __atomic_store_n(&w->quiet, quiet, __ATOMIC_RELAXED);
     __atomic_store_n(&w->asleep, w->shuns_until ? SHUNS_WORK : ASLEEP, __ATOMIC_SEQ_CST);
     if (w->team) {
         bide_time sleeps_until = bide__may_sleep(w);
@@ -90,12 +93,19 @@ static void wait_in_reactor(struct bide__worker *w)
     }
     if (__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST))
         until = 0;
+    doubts = quiet && until == BIDE_FOREVER;
+    if (doubts)
+        until = bide__doubt_until(w, now);
     w->reactor->ops->turn(w->reactor, until);
     if (w->team)
         bide__slept(w);
     else
         __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
     bide__watch_awake();
+    if (doubts && w->reactor->ops->now(w->reactor) >= until)
+        bide__doubt(w);
+    else
+        w->doubt = 0;
 }
 
 /* Make ready what has become so. With wait, and when nothing has, wait for it. */
@@ -265,6 +275,7 @@ int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
 static void run_main(struct bide__worker *w, struct bide_future *f, const char *site)
 {
     struct bide__group g;
+    w->main = f;
     w->root.bindings = *bide__bindings();
     bide__self = (struct bide__self){ .fiber = &w->root };
     w->root.site = site;
@@ -279,6 +290,10 @@ static void run_main(struct bide__worker *w, struct bide_future *f, const char *
     bide__group_wait(&g);
     bide__group_close(&g);
     bide__self = (struct bide__self){ 0 };
+    if (w->deadlocked) {
+        f->error = -EDEADLK;
+        bide__write_errno(f, -EDEADLK);
+    }
 }
 
 void bide__run(const struct bide_config *config, struct bide_future *f, const char *site)

@@ -64,6 +64,10 @@ struct bide__reactor_ops {
      * point in time `until` on in any case. NULL where there is none. */
     int (*pollable)(struct bide__reactor *reactor, bide_time until);
 
+    /* True: of the operations that are under way none can end but by what the worker itself does.
+     * NULL: one that is under way may always end. */
+    bool (*stuck)(struct bide__reactor *reactor);
+
     /* Make the turn that is under way, or the next one, return. From any thread and from signal
      * handlers. */
     void (*wake)(struct bide__reactor *reactor);

@@ -1,0 +1,91 @@
+/*
+ * core/deadlock.c - finding out that nothing will ever wake the tasks of a runtime.
+ *
+ * A worker that sleeps without a timer, an operation or a signal to wait for asks itself after a
+ * while who should wake it: another worker, unless all of them sleep so; the blocking pool, unless
+ * it has nothing to do; another thread of the process, unless there is none. Then every task waits
+ * for another one, for ever. That is said, and the main future is cancelled, so that everything
+ * ends in good order and bide_run returns -EDEADLK.
+ *
+ * Threads of the program's own may always do something later. While there are any the worker asks
+ * again, at growing intervals; or the program says in bide_config that they will not.
+ */
+#include "core/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define DOUBT_LEAST (100 * BIDE_MS)
+
+bool bide__waits_for_nobody(const struct bide__worker *w)
+{
+    const struct bide__reactor_ops *ops = w->reactor->ops;
+    return !w->wheel.count && bide__list_empty(&w->signals) && !w->foreign && !w->shuns_until &&
+           (ops->stuck ? ops->stuck(w->reactor) : !w->operations_pending);
+}
+
+/* A simulation knows at once. */
+bide_time bide__doubt_until(const struct bide__worker *w, bide_time now)
+{
+    return w->reactor->ops->stuck ? now : now + (w->doubt ? w->doubt : DOUBT_LEAST);
+}
+
+/* Threads of the process (proc(5): /proc/pid/task has a link each, and two more), the kernel's own
+ * for io_uring included; 0: not known. */
+static nlink_t threads_of_process(void)
+{
+    struct stat st;
+    return stat("/proc/self/task", &st) == 0 && st.st_nlink > 2 ? st.st_nlink - 2 : 0;
+}
+
+static bool somebody_else_may_wake(struct bide__worker *w)
+{
+    if (bide__pool_busy(w->pool))
+        return true;
+    unsigned own = bide__team_threads(w) + bide__pool_threads(w->pool) + bide__watch_threads();
+    return !w->config.closed_world && threads_of_process() != own;
+}
+
+static void report(struct bide__worker *w)
+{
+    static const char text[] = "bide: deadlock: every task waits for another one\n";
+    if (w->config.on_deadlock)
+        w->config.on_deadlock(text, w->config.on_deadlock_user);
+    else
+        fputs(text, stderr);
+}
+
+/* On the first worker. */
+static void deadlocked(struct bide__worker *w)
+{
+    report(w);
+    if (w->deadlocked)
+        bide__panic("deadlock: a shielded wait that nothing can end");
+    w->deadlocked = true;
+    bide__cancel_why(w->main, BIDE__CANCELLED);
+}
+
+static void deliver_deadlock(struct bide__post *post)
+{
+    deadlocked(bide__container(post, struct bide__worker, deadlock));
+}
+
+/* While all the others sleep: what comes from outside is in an inbox by then, or can't come. */
+static bool nobody_wakes(struct bide__worker *w)
+{
+    uint64_t turns, then;
+    return bide__team_asleep(w, &turns) && !somebody_else_may_wake(w) &&
+           bide__team_asleep(w, &then) && turns == then && bide__list_empty(&w->ready) &&
+           !__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST);
+}
+
+void bide__doubt(struct bide__worker *w)
+{
+    struct bide__worker *first = bide__team_first(w);
+    w->doubt = w->doubt ? 2 * w->doubt : 2 * DOUBT_LEAST;
+    if (!nobody_wakes(w))
+        return;
+    first->deadlock.deliver = deliver_deadlock;
+    bide__post_from(w, first, &first->deadlock);
+}
