@@ -43,7 +43,7 @@ static void pass_cancel(struct bide_future *future)
     bide_leaf_fail(future, bide_leaf_reason(future)); /* -ECANCELED or -ETIMEDOUT */
 }
 
-static const struct bide_leaf_ops pass_ops = { pass_start, pass_cancel, NULL };
+static const struct bide_leaf_ops pass_ops = { .start = pass_start, .cancel = pass_cancel };
 static const struct bide_type pass_type = BIDE_LEAF_TYPE(pass, &pass_ops);
 
 static struct pass_future pass_async(struct gate *gate)

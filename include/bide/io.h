@@ -132,6 +132,7 @@ BIDE_API int bide_shutdown(int fd, int how);
 BIDE_API int bide_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 BIDE_API int bide_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
 BIDE_API int bide_getsockname(int fd, struct sockaddr *addr, socklen_t *addr_size);
+BIDE_API int bide_getpeername(int fd, struct sockaddr *addr, socklen_t *addr_size);
 
 /* ---- internal: the futures ----------------------------------------------------------------- */
 
@@ -162,6 +163,7 @@ enum bide__op {
     BIDE__OP_SETSOCKOPT,
     BIDE__OP_GETSOCKOPT,
     BIDE__OP_GETSOCKNAME,
+    BIDE__OP_GETPEERNAME,
 };
 
 /* One operation: what is asked, and the reactor's notes while it is under way. */

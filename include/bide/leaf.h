@@ -10,7 +10,7 @@
  *         int value;                          // named so
  *         struct { struct my_thing *thing; } args;
  *     };
- *     static const struct bide_leaf_ops my_wait_ops = { my_start, my_cancel, NULL };
+ *     static const struct bide_leaf_ops my_wait_ops = { .start = my_start, .cancel = my_cancel };
  *     static const struct bide_type my_wait_type = BIDE_LEAF_TYPE(my_wait, &my_wait_ops);
  *
  * Life of a leaf, all on the worker that drives it:
@@ -34,6 +34,13 @@ enum bide_leaf_start {
     BIDE_LEAF_DONE,    /* over already, value written */
 };
 
+/* What a leaf waits for, for reports: bide_dump (inspect.h) and the like. */
+struct bide_description {
+    char text[96];      /* "recv on fd 7 from 10.0.0.3:443", "mutex". "": its type's name says it */
+    bide_time until;    /* when it ends by itself; BIDE_FOREVER: that is not known */
+    const void *holder; /* the task that it waits for; NULL: that is not known. Of bide's own */
+};
+
 struct bide_leaf_ops {
     /* Begin. Must not suspend. An error is a value, never lost: write it and return DONE. */
     enum bide_leaf_start (*start)(struct bide_future *f);
@@ -45,6 +52,13 @@ struct bide_leaf_ops {
     /* Outside a runtime: do the whole of it, blocking the thread. NULL: a runtime is made for
      * just this future. */
     void (*block)(struct bide_future *f);
+
+    /*
+     * Say in *to, which is { "", BIDE_FOREVER, NULL }, what f waits for. NULL: the name of its type
+     * says it. Called on f's worker between start and the leaf's end, also when cancel was called.
+     * No suspending, no waiting but for a lock that is held for a few instructions.
+     */
+    void (*describe)(const struct bide_future *f, struct bide_description *to);
 };
 
 /* Of a leaf that has parts: its type's `leaf` points to the first member. */
@@ -88,6 +102,10 @@ BIDE_API void bide_leaf_cancel(struct bide_future *f, struct bide_future *part);
  * When there is no stack f ends with -ENOMEM and is cold, of that type.
  */
 BIDE_API void bide_leaf_run(struct bide_future *f, const struct bide_type *type);
+
+/* bide_leaf_describe - fill *to for f, a leaf that is running: for a report, and in the describe of
+ * a leaf for a part of it. */
+BIDE_API void bide_leaf_describe(const struct bide_future *f, struct bide_description *to);
 
 /* -ECANCELED or -ETIMEDOUT, whichever f was asked to end with; 0 when it was not. */
 BIDE_API int bide_leaf_reason(const struct bide_future *f);

@@ -219,6 +219,12 @@ void bide__begin_leaf(struct bide_future *f, struct bide__fiber *fiber);
 void bide__begun_cancelled(struct bide__fiber *fiber);
 int bide__value_error(const struct bide_future *f);
 
+/* ---- describe.c ---- */
+
+/* As sprintf, into to->text. */
+void bide__say(struct bide_description *to, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* ---- group.c ---- */
 enum { POLICY_ALL, POLICY_FIRST_DONE = 1, POLICY_FIRST_ERROR = 2, POLICY_SCOPE = 4,
        POLICY_BY_HAND = 8 };
@@ -352,6 +358,9 @@ int bide__pool_submit(struct bide__worker *w, struct bide__job *job, enum bide__
 /* Take back a job that no thread has begun: true, and it never will. */
 bool bide__pool_withdraw(struct bide__job *job);
 
+/* Has a thread begun it? */
+bool bide__pool_begun(const struct bide__job *job);
+
 /* Have hook->work called on another thread, unless job, which has begun, is over. job->work then
  * ends with bide__pool_over: when it returns, hook is over or never begins. */
 void bide__pool_interrupt(struct bide__job *job, struct bide__job *hook);
@@ -399,5 +408,8 @@ void bide__forked(const char *what) __attribute__((noreturn, cold));
 
 /* ---- io.c ---- */
 extern const struct bide__reactor_host bide__io_host;
+
+/* ---- io/describe.c ---- */
+void bide__io_describe(const struct bide_future *f, struct bide_description *to);
 
 #endif

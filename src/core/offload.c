@@ -86,7 +86,17 @@ static void call_block(struct bide_future *future)
     f->value = f->args.call(f->args.arg);
 }
 
-static const struct bide_leaf_ops call_ops = { call_start, call_cancel, call_block };
+static int drive_there(void *arg);
+
+static void call_describe(const struct bide_future *future, struct bide_description *to)
+{
+    const struct bide_offload_call_future *f = (const struct bide_offload_call_future *)future;
+    const struct bide_future *driven = f->args.call == drive_there ? f->args.arg : NULL;
+    bide__say(to, "offloaded %s, %s", driven ? driven->type->name : "call",
+              bide__pool_begun(&f->job) ? "which a thread runs" : "which queues for a thread");
+}
+
+static const struct bide_leaf_ops call_ops = { call_start, call_cancel, call_block, call_describe };
 const struct bide_type bide_offload_call_type = BIDE_LEAF_TYPE(bide_offload_call, &call_ops);
 
 int bide_offload_call(int (*call)(void *arg), void *arg)

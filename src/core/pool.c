@@ -231,6 +231,15 @@ bool bide__pool_withdraw(struct bide__job *job)
     return queued;
 }
 
+bool bide__pool_begun(const struct bide__job *job)
+{
+    struct bide__pool *pool = job->worker->pool;
+    lock(pool);
+    bool begun = job->stage != STAGE_QUEUED;
+    pthread_mutex_unlock(&pool->lock);
+    return begun;
+}
+
 /* ---- hooks: jobs that interrupt another ---- */
 
 /* On a thread for short jobs, because it may have to wait a little, and before them, because those

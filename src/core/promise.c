@@ -102,4 +102,4 @@ bool bide__promise_abandon(struct bide_future *f)
     return true;
 }
 
-const struct bide_leaf_ops bide__promise_ops = { promise_start, promise_cancel, NULL };
+const struct bide_leaf_ops bide__promise_ops = { .start = promise_start, .cancel = promise_cancel };

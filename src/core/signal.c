@@ -167,7 +167,21 @@ static void signal_cancel(struct bide_future *future)
     bide_leaf_fail(future, bide_leaf_reason(future));
 }
 
-static const struct bide_leaf_ops signal_ops = { signal_start, signal_cancel, NULL };
+static void signal_describe(const struct bide_future *future, struct bide_description *to)
+{
+    int number = ((const struct bide_signal_future *)future)->args.number;
+    const char *name = sigabbrev_np(number);
+    if (name)
+        bide__say(to, "signal SIG%s", name);
+    else
+        bide__say(to, "signal %d", number);
+}
+
+static const struct bide_leaf_ops signal_ops = {
+    .start = signal_start,
+    .cancel = signal_cancel,
+    .describe = signal_describe,
+};
 const struct bide_type bide_signal_type = BIDE_LEAF_TYPE(bide_signal, &signal_ops);
 
 int bide_signal(int number)

@@ -39,6 +39,11 @@ static void then_cancel(struct bide_future *f)
     bide_leaf_cancel(f, first_of(f));
 }
 
+static void then_describe(const struct bide_future *f, struct bide_description *to)
+{
+    bide_leaf_describe((const struct bide_future *)((const char *)f + type_of(f)->first), to);
+}
+
 void bide__then_run(struct bide_future *f)
 {
     const struct bide__then_type *type = type_of(f);
@@ -56,6 +61,6 @@ void bide__then_run(struct bide_future *f)
 }
 
 const struct bide_parts_ops bide__then_ops = {
-    .leaf = { then_start, then_cancel, bide__then_run },
+    .leaf = { then_start, then_cancel, bide__then_run, then_describe },
     .part_ended = part_ended,
 };

@@ -320,9 +320,17 @@ static void sleep_until_block(struct bide_future *future)
     f->value = 0;
 }
 
-static const struct bide_leaf_ops sleep_ops = { sleep_start, sleep_cancel, sleep_block };
+static void sleep_describe(const struct bide_future *future, struct bide_description *to)
+{
+    const struct bide_sleep_future *f = (const struct bide_sleep_future *)future;
+    bide__say(to, "sleep");
+    to->until = f->timer.deadline;
+}
+
+static const struct bide_leaf_ops sleep_ops = { sleep_start, sleep_cancel, sleep_block,
+                                                sleep_describe };
 static const struct bide_leaf_ops sleep_until_ops = { sleep_until_start, sleep_cancel,
-                                                      sleep_until_block };
+                                                      sleep_until_block, sleep_describe };
 const struct bide_type bide_sleep_type = BIDE_LEAF_TYPE(bide_sleep, &sleep_ops);
 const struct bide_type bide_sleep_until_type = BIDE_LEAF_TYPE(bide_sleep_until, &sleep_until_ops);
 

@@ -7,6 +7,7 @@
 #include <bide/leaf.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <sys/inotify.h>
 
 _Static_assert(sizeof(((struct bide_file_watch *)0)->buffer) >=
@@ -129,8 +130,16 @@ static void next_block(struct bide_future *f)
     finish(next_of(f));
 }
 
-static const struct bide_parts_ops next_ops = { { next_start, next_cancel, next_block },
-                                                next_part_ended };
+static void next_describe(const struct bide_future *f, struct bide_description *to)
+{
+    const struct bide_file_watch *w = ((const struct bide_file_watch_next_future *)f)->args.watch;
+    snprintf(to->text, sizeof(to->text), "file event of inotify fd %d", w->fd);
+}
+
+static const struct bide_parts_ops next_ops = {
+    { next_start, next_cancel, next_block, next_describe },
+    next_part_ended,
+};
 const struct bide_type bide_file_watch_next_type =
     BIDE_LEAF_TYPE(bide_file_watch_next, &next_ops.leaf);
 

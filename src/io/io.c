@@ -60,7 +60,7 @@ static void io_block(struct bide_future *f)
     write_result(f, bide__io_block(io_of(f)));
 }
 
-static const struct bide_leaf_ops io_ops = { io_start, io_cancel, io_block };
+static const struct bide_leaf_ops io_ops = { io_start, io_cancel, io_block, bide__io_describe };
 
 /* ---- operations on the blocking pool ---- */
 
@@ -210,4 +210,10 @@ int bide_getsockname(int fd, struct sockaddr *addr, socklen_t *addr_size)
 {
     return call((struct bide_io){
         .op = BIDE__OP_GETSOCKNAME, .fd = fd, .buf = addr, .buf2 = addr_size });
+}
+
+int bide_getpeername(int fd, struct sockaddr *addr, socklen_t *addr_size)
+{
+    return call((struct bide_io){
+        .op = BIDE__OP_GETPEERNAME, .fd = fd, .buf = addr, .buf2 = addr_size });
 }

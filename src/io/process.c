@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -137,8 +138,16 @@ static void wait_block(struct bide_future *f)
         bide__await(next_part(wait_of(f)), f->type->name);
 }
 
-static const struct bide_parts_ops wait_ops = { { wait_start, wait_cancel, wait_block },
-                                                wait_part_ended };
+static void wait_describe(const struct bide_future *f, struct bide_description *to)
+{
+    snprintf(to->text, sizeof(to->text), "end of process %d",
+             (int)((const struct bide_process_wait_future *)f)->args.process->pid);
+}
+
+static const struct bide_parts_ops wait_ops = {
+    { wait_start, wait_cancel, wait_block, wait_describe },
+    wait_part_ended,
+};
 const struct bide_type bide_process_wait_type = BIDE_LEAF_TYPE(bide_process_wait, &wait_ops.leaf);
 
 int bide_process_wait(struct bide_process *p)

@@ -113,6 +113,8 @@ static ssize_t socket_call(struct bide_io *io)
         return getsockopt(io->fd, io->flags, (int)io->offset, io->buf, io->buf2);
     case BIDE__OP_GETSOCKNAME:
         return getsockname(io->fd, io->buf, io->buf2);
+    case BIDE__OP_GETPEERNAME:
+        return getpeername(io->fd, io->buf, io->buf2);
     default:
         bide__panic("bug: operation %d is unknown", io->op);
     }

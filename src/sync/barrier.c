@@ -50,7 +50,17 @@ static void wait_cancel(struct bide_future *f)
         bide_leaf_fail(f, bide_leaf_reason(f));
 }
 
-static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block };
+static void wait_describe(const struct bide_future *f, struct bide_description *to)
+{
+    struct bide_barrier *barrier = ((const struct bide_barrier_wait_future *)f)->args.barrier;
+    bide__lock(&barrier->lock);
+    unsigned waiting = barrier->waiting;
+    bide__unlock(&barrier->lock);
+    bide__say(to, "barrier, with %u of %u there", waiting, barrier->parties);
+}
+
+static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block,
+                                               wait_describe };
 const struct bide_type bide_barrier_wait_type = BIDE_LEAF_TYPE(bide_barrier_wait, &wait_ops);
 
 int bide_barrier_wait(struct bide_barrier *barrier)

@@ -140,7 +140,19 @@ static void recv_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &recv_of(f)->args.subscriber->broadcast->lock);
 }
 
-static const struct bide_leaf_ops recv_ops = { recv_start, recv_cancel, bide__waiter_block };
+static void recv_describe(const struct bide_future *f, struct bide_description *to)
+{
+    struct bide_broadcast *b =
+        ((const struct bide_broadcast_recv_future *)f)->args.subscriber->broadcast;
+    bide__lock(&b->lock);
+    uint64_t sent = b->sent;
+    bide__unlock(&b->lock);
+    bide__say(to, "%s, of which %llu were sent", b->latest ? "value of a watch" : "broadcast",
+              (unsigned long long)sent);
+}
+
+static const struct bide_leaf_ops recv_ops = { recv_start, recv_cancel, bide__waiter_block,
+                                               recv_describe };
 const struct bide_type bide_broadcast_recv_type = BIDE_LEAF_TYPE(bide_broadcast_recv, &recv_ops);
 
 static inline int try_recv(struct bide_subscriber *s, void *ret_value, uint64_t *ret_missed)

@@ -150,7 +150,25 @@ static void send_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &send_of(f)->args.chan->lock);
 }
 
-static const struct bide_leaf_ops send_ops = { send_start, send_cancel, bide__waiter_block };
+static void describe(struct bide_chan *c, const char *what, struct bide_description *to)
+{
+    bide__lock(&c->lock);
+    size_t count = c->count;
+    const char *closed = c->closed ? ", closed" : "";
+    bide__unlock(&c->lock);
+    if (c->capacity == BIDE_CHAN_UNBOUNDED)
+        bide__say(to, "%s an unbounded channel with %zu values%s", what, count, closed);
+    else
+        bide__say(to, "%s a channel with %zu of %zu values%s", what, count, c->capacity, closed);
+}
+
+static void send_describe(const struct bide_future *f, struct bide_description *to)
+{
+    describe(((const struct bide_chan_send_future *)f)->args.chan, "send to", to);
+}
+
+static const struct bide_leaf_ops send_ops = { send_start, send_cancel, bide__waiter_block,
+                                               send_describe };
 const struct bide_type bide_chan_send_type = BIDE_LEAF_TYPE(bide_chan_send, &send_ops);
 
 static inline int try_send(struct bide_chan *c, const void *value)
@@ -222,7 +240,13 @@ static void recv_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &recv_of(f)->args.chan->lock);
 }
 
-static const struct bide_leaf_ops recv_ops = { recv_start, recv_cancel, bide__waiter_block };
+static void recv_describe(const struct bide_future *f, struct bide_description *to)
+{
+    describe(((const struct bide_chan_recv_future *)f)->args.chan, "receive from", to);
+}
+
+static const struct bide_leaf_ops recv_ops = { recv_start, recv_cancel, bide__waiter_block,
+                                               recv_describe };
 const struct bide_type bide_chan_recv_type = BIDE_LEAF_TYPE(bide_chan_recv, &recv_ops);
 
 static inline int try_recv(struct bide_chan *c, void *ret_value)

@@ -60,7 +60,24 @@ static void wait_cancel(struct bide_future *future)
     bide__mutex_lock_next(waiting);
 }
 
-static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block };
+static void wait_describe(const struct bide_future *future, struct bide_description *to)
+{
+    const struct bide_condition_wait_future *f = (const struct bide_condition_wait_future *)future;
+    struct bide_condition *condition = f->args.condition;
+    struct bide_mutex *mutex = f->args.mutex;
+    bide__lock(&condition->lock);
+    bool waits = f->args.waits;
+    bide__unlock(&condition->lock);
+    bide__say(to, waits ? "condition" : "mutex of a condition");
+    if (waits)
+        return;
+    bide__lock(&mutex->lock);
+    to->holder = mutex->owner;
+    bide__unlock(&mutex->lock);
+}
+
+static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block,
+                                               wait_describe };
 const struct bide_type bide_condition_wait_type = BIDE_LEAF_TYPE(bide_condition_wait, &wait_ops);
 
 int bide_condition_wait(struct bide_condition *condition, struct bide_mutex *mutex)

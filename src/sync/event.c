@@ -28,7 +28,14 @@ static void wait_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &event_of(f)->lock);
 }
 
-static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block };
+static void wait_describe(const struct bide_future *f, struct bide_description *to)
+{
+    (void)f;
+    bide__say(to, "event");
+}
+
+static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block,
+                                               wait_describe };
 const struct bide_type bide_event_wait_type = BIDE_LEAF_TYPE(bide_event_wait, &wait_ops);
 
 static inline bool is_set(struct bide_event *event)

@@ -44,7 +44,17 @@ static void lock_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &lock_of(f)->args.mutex->lock);
 }
 
-static const struct bide_leaf_ops lock_ops = { lock_start, lock_cancel, bide__waiter_block };
+static void lock_describe(const struct bide_future *f, struct bide_description *to)
+{
+    struct bide_mutex *mutex = ((const struct bide_mutex_lock_future *)f)->args.mutex;
+    bide__lock(&mutex->lock);
+    to->holder = mutex->owner;
+    bide__unlock(&mutex->lock);
+    bide__say(to, "mutex");
+}
+
+static const struct bide_leaf_ops lock_ops = { lock_start, lock_cancel, bide__waiter_block,
+                                               lock_describe };
 const struct bide_type bide_mutex_lock_type = BIDE_LEAF_TYPE(bide_mutex_lock, &lock_ops);
 
 static inline bool try_lock(struct bide_mutex *mutex)

@@ -39,7 +39,17 @@ static void begin_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &begin_of(f)->args.once->lock);
 }
 
-static const struct bide_leaf_ops begin_ops = { begin_start, begin_cancel, bide__waiter_block };
+static void begin_describe(const struct bide_future *f, struct bide_description *to)
+{
+    struct bide_once *once = ((const struct bide_once_begin_future *)f)->args.once;
+    bide__lock(&once->lock);
+    to->holder = once->runner;
+    bide__unlock(&once->lock);
+    bide__say(to, "once");
+}
+
+static const struct bide_leaf_ops begin_ops = { begin_start, begin_cancel, bide__waiter_block,
+                                                begin_describe };
 const struct bide_type bide_once_begin_type = BIDE_LEAF_TYPE(bide_once_begin, &begin_ops);
 
 int bide_once_begin(struct bide_once *once)

@@ -94,7 +94,23 @@ static void enter_cancel(struct bide_future *future)
     bide__waiters_wake(&taken);
 }
 
-static const struct bide_leaf_ops enter_ops = { enter_start, enter_cancel, bide__waiter_block };
+static void enter_describe(const struct bide_future *f, struct bide_description *to)
+{
+    struct bide_rwlock *lock = ((const struct bide_rwlock_read_future *)f)->args.lock;
+    const char *purpose = writes(f) ? "write" : "read";
+    bide__lock(&lock->lock);
+    unsigned readers = lock->readers;
+    to->holder = lock->writer;
+    bide__unlock(&lock->lock);
+    if (readers)
+        bide__say(to, "rwlock to %s, with %u reader%s inside", purpose, readers,
+                  readers == 1 ? "" : "s");
+    else
+        bide__say(to, "rwlock to %s", purpose);
+}
+
+static const struct bide_leaf_ops enter_ops = { enter_start, enter_cancel, bide__waiter_block,
+                                                enter_describe };
 const struct bide_type bide_rwlock_read_type = BIDE_LEAF_TYPE(bide_rwlock_read, &enter_ops);
 const struct bide_type bide_rwlock_write_type = BIDE_LEAF_TYPE(bide_rwlock_write, &enter_ops);
 

@@ -64,8 +64,19 @@ static void acquire_cancel(struct bide_future *future)
     bide__waiters_wake(&taken);
 }
 
+static void acquire_describe(const struct bide_future *future, struct bide_description *to)
+{
+    const struct bide_semaphore_acquire_future *f =
+        (const struct bide_semaphore_acquire_future *)future;
+    struct bide_semaphore *semaphore = f->args.semaphore;
+    bide__lock(&semaphore->lock);
+    size_t permits = semaphore->permits;
+    bide__unlock(&semaphore->lock);
+    bide__say(to, "%zu of a semaphore with %zu free", f->args.n, permits);
+}
+
 static const struct bide_leaf_ops acquire_ops = { acquire_start, acquire_cancel,
-                                                  bide__waiter_block };
+                                                  bide__waiter_block, acquire_describe };
 const struct bide_type bide_semaphore_acquire_type =
     BIDE_LEAF_TYPE(bide_semaphore_acquire, &acquire_ops);
 

@@ -135,7 +135,19 @@ static void enter_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &enter_of(f)->args.flights->lock);
 }
 
-static const struct bide_leaf_ops enter_ops = { enter_start, enter_cancel, bide__waiter_block };
+static void enter_describe(const struct bide_future *future, struct bide_description *to)
+{
+    const struct enter_future *f = (const struct enter_future *)future;
+    struct bide_singleflight *flights = f->args.flights;
+    bide__lock(&flights->lock);
+    const struct bide__flight *flight = *find(flights, &f->own);
+    to->holder = flight ? flight->leader : NULL;
+    bide__unlock(&flights->lock);
+    bide__say(to, "singleflight");
+}
+
+static const struct bide_leaf_ops enter_ops = { enter_start, enter_cancel, bide__waiter_block,
+                                                enter_describe };
 static const struct bide_type enter_type = BIDE_LEAF_TYPE(enter, &enter_ops);
 
 /* ---- leaving, as the leader ---- */

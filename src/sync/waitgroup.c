@@ -24,7 +24,17 @@ static void wait_cancel(struct bide_future *f)
     bide__waiter_cancel(f, &group_of(f)->lock);
 }
 
-static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block };
+static void wait_describe(const struct bide_future *f, struct bide_description *to)
+{
+    struct bide_waitgroup *group = ((const struct bide_waitgroup_wait_future *)f)->args.group;
+    bide__lock(&group->lock);
+    size_t count = group->count;
+    bide__unlock(&group->lock);
+    bide__say(to, "waitgroup, with %zu to come", count);
+}
+
+static const struct bide_leaf_ops wait_ops = { wait_start, wait_cancel, bide__waiter_block,
+                                               wait_describe };
 const struct bide_type bide_waitgroup_wait_type = BIDE_LEAF_TYPE(bide_waitgroup_wait, &wait_ops);
 
 int bide_waitgroup_wait(struct bide_waitgroup *group)

@@ -72,7 +72,7 @@ static void child_cancel(struct bide_future *future)
     bide_leaf_fail(future, bide_leaf_reason(future));
 }
 
-static const struct bide_leaf_ops child_ops = { child_start, child_cancel, NULL };
+static const struct bide_leaf_ops child_ops = { .start = child_start, .cancel = child_cancel };
 static const struct bide_type child_type = BIDE_LEAF_TYPE(child, &child_ops);
 
 static struct child_future make(enum kind kind)

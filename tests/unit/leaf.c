@@ -41,7 +41,7 @@ static void pop_cancel(struct bide_future *f)
     bide_leaf_fail(f, bide_leaf_reason(f));
 }
 
-static const struct bide_leaf_ops pop_ops = { pop_start, pop_cancel, NULL };
+static const struct bide_leaf_ops pop_ops = { .start = pop_start, .cancel = pop_cancel };
 static const struct bide_type pop_type = BIDE_LEAF_TYPE(pop, &pop_ops);
 
 static struct pop_future pop_async(struct waits *from)
@@ -150,7 +150,7 @@ static void chain_cancel(struct bide_future *f)
     push(&other, 3);
     pop_cancel(f);
 }
-static const struct bide_leaf_ops chain_ops = { pop_start, chain_cancel, NULL };
+static const struct bide_leaf_ops chain_ops = { .start = pop_start, .cancel = chain_cancel };
 static const struct bide_type chain_type = {
     .name = "chain", .leaf = &chain_ops, .size = sizeof(struct pop_future),
     .value_offset = offsetof(struct pop_future, value), .value_size = sizeof(int),
@@ -186,8 +186,8 @@ static void nap_block(struct bide_future *f)
 
 TEST(outside_a_runtime)
 {
-    static const struct bide_leaf_ops without = { nap_start, pop_cancel, NULL };
-    static const struct bide_leaf_ops with = { nap_start, pop_cancel, nap_block };
+    static const struct bide_leaf_ops without = { .start = nap_start, .cancel = pop_cancel };
+    static const struct bide_leaf_ops with = { nap_start, pop_cancel, nap_block, NULL };
     struct bide_type type = pop_type;
     struct pop_future f = { .future = { .type = &type } };
     type.leaf = &without;
