@@ -24,6 +24,7 @@
 #include <bide/oneshot.h>
 #include <bide/process.h>
 #include <bide/promise.h>
+#include <bide/random.h>
 #include <bide/rate.h>
 #include <bide/retry.h>
 #include <bide/runtime.h>
@@ -31,6 +32,7 @@
 #include <bide/scope.h>
 #include <bide/semaphore.h>
 #include <bide/signal.h>
+#include <bide/sim.h>
 #include <bide/singleflight.h>
 #include <bide/then.h>
 #include <bide/time.h>

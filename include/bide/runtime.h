@@ -10,6 +10,7 @@ enum bide_reactor {
     BIDE_REACTOR_AUTO,  /* io_uring when the kernel gives it, else epoll */
     BIDE_REACTOR_URING, /* -errno when the kernel does not give it */
     BIDE_REACTOR_EPOLL,
+    BIDE__REACTOR_SIM, /* internal: bide_sim_run (sim.h) */
 };
 
 /* A task that holds its worker; all of it is valid until the callback returns. */
@@ -23,8 +24,9 @@ struct bide_stall {
 
 /*
  * What a runtime is made with. Zero everywhere is a sensible default.
- * The environment variables BIDE_REACTOR=uring|epoll and BIDE_WORKERS=n replace
+ * The environment variables BIDE_REACTOR=uring|epoll|sim and BIDE_WORKERS=n replace
  * BIDE_REACTOR_AUTO and a 0 in workers; with anything else in them a run fails with -EINVAL.
+ * BIDE_REACTOR=sim makes each run a simulation (sim.h) with the seed in BIDE_SEED (0).
  */
 struct bide_config {
     unsigned workers;          /* threads that run fibers, the calling one included; 0: the
@@ -103,7 +105,7 @@ BIDE_API unsigned bide_worker_count(void);
 
 /* Counters of the calling thread's runtime, since its beginning unless said otherwise. */
 struct bide_stats {
-    const char *reactor;     /* "io_uring" or "epoll" */
+    const char *reactor;     /* "io_uring", "epoll" or "simulation" */
     uint64_t spawned;        /* futures spawned or started */
     uint64_t tasks;          /* now: children of scopes, joins and races that are not over */
     uint64_t fibers;         /* now: stacks in use */

@@ -18,14 +18,17 @@
 
 #define DOUBT_LEAST (100 * BIDE_MS)
 
+/* In a simulation its reactor knows. */
 bool bide__waits_for_nobody(const struct bide__worker *w)
 {
-    const struct bide__reactor_ops *ops = w->reactor->ops;
-    return !w->wheel.count && bide__list_empty(&w->signals) && !w->foreign && !w->shuns_until &&
-           (ops->stuck ? ops->stuck(w->reactor) : !w->operations_pending);
+    if (w->wheel.count || w->foreign || w->shuns_until)
+        return false;
+    if (w->reactor->ops->stuck)
+        return w->reactor->ops->stuck(w->reactor);
+    return !w->operations_pending && bide__list_empty(&w->signals);
 }
 
-/* A simulation knows at once. */
+/* At once where it is known. */
 bide_time bide__doubt_until(const struct bide__worker *w, bide_time now)
 {
     return w->reactor->ops->stuck ? now : now + (w->doubt ? w->doubt : DOUBT_LEAST);

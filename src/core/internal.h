@@ -60,6 +60,7 @@ struct bide__fiber {
     uint8_t cancelled;           /* WHY bits that the running code sees */
     uint8_t marked;              /* some future of the task was cancelled */
     uint8_t parked;              /* waits to be made ready */
+    uint8_t yielded;             /* simulated: is ready, after all that was when it became so */
     char name[NAME_SIZE];        /* given by bide_name; "" if none */
     const char *site;            /* where the task was spawned or driven */
     struct bide__local *locals;  /* of tasks on this stack, newest first */
@@ -103,6 +104,7 @@ struct bide__worker {
     uint64_t fibers;           /* stacks, idle ones too */
     struct bide__fiber root;   /* the thread's own stack: bide_run's future runs on it */
     bool draining;             /* bide__cancel is at work on cancelling */
+    bool simulated;            /* its reactor is bide__sim */
     struct bide__list cancelling; /* groups whose children are to be cancelled */
     struct bide__reactor *reactor;
     size_t operations_pending; /* handed to the reactor, not over */
@@ -174,6 +176,13 @@ static inline struct bide__worker *bide__worker(void)
 {
     return bide__self.fiber ? bide__self.fiber->worker : NULL;
 }
+
+/* What stands for the kernel here; NULL: nothing does. */
+static inline struct bide__reactor *bide__reactor_here(void)
+{
+    struct bide__worker *w = bide__worker();
+    return w ? w->reactor : bide__stand_in;
+}
 void bide__post_to(struct bide__worker *w, struct bide__post *post); /* any thread */
 void bide__post_from(struct bide__worker *from, struct bide__worker *w, struct bide__post *post);
 void bide__post_chain(struct bide__worker *w, struct bide__post *newest, struct bide__post *oldest);
@@ -183,6 +192,8 @@ void bide__idle(struct bide__worker *w); /* nothing is ready: find something, or
 int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
                      struct bide__worker **ret_worker);
 void bide__worker_free(struct bide__worker *w);
+/* Run f, which is cold, as the main future of w, and free w. */
+void bide__worker_run(struct bide__worker *w, struct bide_future *f, const char *site);
 
 /* ---- fiber.c ---- */
 struct bide__fiber *bide__fiber_new(struct bide__worker *w);
@@ -326,6 +337,7 @@ struct bide__binding **bide__bindings(void); /* where the calling fiber or threa
 struct bide__binding *bide__bindings_of(const struct bide_future *leaf); /* that is running */
 
 /* ---- local.c ---- */
+struct bide__local **bide__locals(void); /* where the calling fiber or thread has them */
 void bide__locals_end(struct bide_future *task); /* which has BIDE__LOCALS, and is still running */
 
 /* ---- cancel.c ---- */
@@ -335,6 +347,7 @@ void bide__cancel_group(struct bide__group *g, int why);
 int bide__seen_from(const struct bide_future *frame, const struct bide__fiber *fiber);
 
 /* ---- timer.c ---- */
+bide_time bide__now(void); /* as bide_now, of bide's own accord */
 void bide__wheel_init(struct bide__wheel *wheel, bide_time now);
 void bide__timer_set(struct bide__wheel *wheel, struct bide__timer *timer);
 void bide__timer_clear(struct bide__wheel *wheel, struct bide__timer *timer);
@@ -365,6 +378,12 @@ bool bide__pool_begun(const struct bide__job *job);
  * ends with bide__pool_over: when it returns, hook is over or never begins. */
 void bide__pool_interrupt(struct bide__job *job, struct bide__job *hook);
 void bide__pool_over(struct bide__job *job, struct bide__job *hook);
+
+/* ---- simulation.c ---- */
+void bide__sim_begin_step(struct bide__worker *w); /* before and after each look at the reactor */
+void bide__sim_end_step(struct bide__worker *w, bool waited);
+int bide__sim_offload(struct bide__worker *w, struct bide__job *job);
+bool bide__sim_withdraw(struct bide__job *job);
 
 /* ---- offload.c ---- */
 int bide__offload_cancelled(void); /* as bide_cancelled, on a thread of the pool */

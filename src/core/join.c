@@ -343,7 +343,7 @@ int bide__within(bide_time span, struct bide_future *f, const char *site)
         return error;
     }
     struct within w = { .f = f, .timer.fire = within_fire };
-    bide_time outer = fiber->deadline, now = bide_now();
+    bide_time outer = fiber->deadline, now = bide__now();
     w.timer.deadline = span < BIDE_FOREVER - now ? now + span : BIDE_FOREVER;
     if (w.timer.deadline < outer) {
         fiber->deadline = w.timer.deadline;

@@ -23,7 +23,7 @@ struct bide__local {
 
 static __thread struct bide__local *outside; /* any runtime: the thread's */
 
-static struct bide__local **locals(void)
+struct bide__local **bide__locals(void)
 {
     return bide__self.fiber ? &bide__self.fiber->locals : &outside;
 }
@@ -48,7 +48,7 @@ static void put(struct bide__local *local)
 /* What a destructor asks for anew goes too. task is NULL outside a runtime. */
 void bide__locals_end(struct bide_future *task)
 {
-    struct bide__local **newest = locals();
+    struct bide__local **newest = bide__locals();
     for (struct bide__local *local; (local = *newest) && local->task == task;) {
         *newest = local->older;
         if (local->destroy)
@@ -98,7 +98,7 @@ static struct bide_future *current_task(const struct bide__fiber *fiber)
 static void *make(const void *key, void (*destroy)(void *value), size_t size,
                   struct bide_future *task)
 {
-    struct bide__local **newest = locals(), *local;
+    struct bide__local **newest = bide__locals(), *local;
     size_t whole;
     if (__builtin_add_overflow(sizeof(*local), size, &whole) || (!task && !will_end()))
         return NULL;
@@ -116,7 +116,7 @@ static void *make(const void *key, void (*destroy)(void *value), size_t size,
 void *bide__local(const void *key, void (*destroy)(void *value), size_t size)
 {
     struct bide_future *task = bide__self.fiber ? current_task(bide__self.fiber) : NULL;
-    struct bide__local *local = *locals();
+    struct bide__local *local = *bide__locals();
     for (; local && local->task == task; local = local->older)
         if (local->key == key)
             return local->value;

@@ -198,6 +198,8 @@ static bool need_thread(struct lane *lane, struct thread **ret_called)
 
 int bide__pool_submit(struct bide__worker *w, struct bide__job *job, enum bide__lane which)
 {
+    if (BIDE__UNLIKELY(w->simulated))
+        return bide__sim_offload(w, job);
     struct bide__pool *pool = w->pool;
     struct lane *lane = &pool->lanes[which];
     struct thread *called;
@@ -222,6 +224,8 @@ int bide__pool_submit(struct bide__worker *w, struct bide__job *job, enum bide__
 
 bool bide__pool_withdraw(struct bide__job *job)
 {
+    if (BIDE__UNLIKELY(job->worker->simulated))
+        return bide__sim_withdraw(job);
     struct bide__pool *pool = job->worker->pool;
     lock(pool);
     bool queued = job->stage == STAGE_QUEUED;

@@ -408,7 +408,7 @@ void bide__watch_wake(void)
 
 void bide__watch(struct bide__worker *w)
 {
-    bide_time limit = limit_of(&w->config);
+    bide_time limit = w->simulated ? BIDE_FOREVER : limit_of(&w->config);
     if (limit == BIDE_FOREVER)
         return;
     stack_t signal_stack;

@@ -2,6 +2,7 @@
  * core/worker.c - the life of a worker, its look at the reactor, and its inbox.
  */
 #include "core/internal.h"
+#include "platform/sim.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -116,6 +117,8 @@ void bide__poll(struct bide__worker *w, bool wait)
         bide__forked(NULL);
     __atomic_store_n(&w->until_poll, POLL_EVERY, __ATOMIC_RELAXED);
     w->callbacks++;
+    if (BIDE__UNLIKELY(w->simulated))
+        bide__sim_begin_step(w);
     if (w->team && !wait)
         bide__post_flush(w);
     read_inbox(w);
@@ -125,7 +128,7 @@ void bide__poll(struct bide__worker *w, bool wait)
         wait_in_reactor(w);
         read_inbox(w);
         fire_timers(w);
-    } else if (w->operations_pending || w->foreign) {
+    } else if (w->operations_pending || w->foreign || w->simulated) {
         w->reactor->ops->turn(w->reactor, 0);
     }
     if (!bide__list_empty(&w->signals))
@@ -133,6 +136,8 @@ void bide__poll(struct bide__worker *w, bool wait)
     /* However much is ready here, what was spawned in parallel has its turn. */
     if (w->team && !wait)
         bide__take_own(w);
+    if (BIDE__UNLIKELY(w->simulated))
+        bide__sim_end_step(w, wait);
     w->callbacks--;
     errno = saved;
 }
@@ -161,6 +166,8 @@ static const struct bide__reactor_ops *named_reactor(const char *name)
 {
     if (strcmp(name, "uring") == 0 || strcmp(name, "io_uring") == 0)
         return &bide__uring;
+    if (strcmp(name, "sim") == 0)
+        return &bide__sim;
     return strcmp(name, "epoll") == 0 ? &bide__epoll : NULL;
 }
 
@@ -172,6 +179,8 @@ static int make_reactor(struct bide__worker *w)
         ops = &bide__uring;
     else if (w->config.reactor == BIDE_REACTOR_EPOLL)
         ops = &bide__epoll;
+    else if (w->config.reactor == BIDE__REACTOR_SIM)
+        ops = &bide__sim;
     else if (name && *name && !(ops = named_reactor(name)))
         return -EINVAL;
     bool any = !ops;
@@ -187,6 +196,12 @@ static int make_reactor(struct bide__worker *w)
     w->reactor->ops = ops;
     w->reactor->host = &bide__io_host;
     w->stats.reactor = ops->name;
+    if (ops == &bide__sim) {
+        const char *seed = getenv("BIDE_SEED");
+        w->simulated = w->alone = true;
+        w->until_poll = 1; /* each step is its look's */
+        bide__sim_setup(w->reactor, &(struct bide_sim){ .seed = seed ? strtoull(seed, 0, 0) : 0 });
+    }
     return 0;
 }
 
@@ -305,11 +320,16 @@ void bide__run(const struct bide_config *config, struct bide_future *f, const ch
     if (!bide__check_cold(f, "run", site))
         return;
     struct bide__worker *w;
-    int error = bide__worker_new(config, NULL, &w);
+    int error = bide__stand_in ? -EOPNOTSUPP : bide__worker_new(config, NULL, &w);
     if (error < 0) {
         bide__fail(f, error);
         return;
     }
+    bide__worker_run(w, f, site);
+}
+
+void bide__worker_run(struct bide__worker *w, struct bide_future *f, const char *site)
+{
     struct bide__self before = bide__self;
     bide__worker_thread_enter();
     bide__overflow_enter(w);

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/panic.h"
+#include "base/random.h"
 #include "platform/descriptors.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+__thread struct bide__reactor *bide__stand_in;
 
 bide_time bide__clock(void)
 {
@@ -242,6 +245,23 @@ bide_time bide__kernel_wall(struct bide__reactor *reactor)
 {
     (void)reactor;
     return bide__wall_clock();
+}
+
+/* Seeded from the clocks and a count of threads. */
+uint64_t bide__kernel_random(struct bide__reactor *reactor)
+{
+    static uint64_t threads; /* atomic */
+    static __thread uint64_t state;
+    static __thread bool seeded;
+    (void)reactor;
+    if (!seeded) {
+        state = bide__mix((uint64_t)bide__clock()) ^
+                bide__mix((uint64_t)bide__wall_clock() + BIDE__GOLDEN);
+        state += __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED) * BIDE__GOLDEN;
+        state = bide__mix(state);
+        seeded = true;
+    }
+    return bide__random_next(&state);
 }
 
 void bide__kernel_wake(struct bide__reactor *reactor)

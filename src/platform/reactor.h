@@ -42,6 +42,12 @@ struct bide__reactor_ops {
     bide_time (*now)(struct bide__reactor *reactor);
     bide_time (*wall)(struct bide__reactor *reactor);
 
+    /* As now, for a task that asks: one that does nothing else must see it go on. */
+    bide_time (*ask)(struct bide__reactor *reactor);
+
+    /* 64 random bits. */
+    uint64_t (*random)(struct bide__reactor *reactor);
+
     /*
      * Begin the operation that io describes (enum bide__op, up to BIDE__OP_RENAME). io and what
      * it points to stay valid until its end. DONE: it is over already and io->result is set, a
@@ -77,10 +83,14 @@ struct bide__reactor_ops {
 struct bide__reactor {
     const struct bide__reactor_ops *ops;
     const struct bide__reactor_host *host;
-    int wake_fd; /* eventfd */
+    int wake_fd; /* eventfd; -1: none */
 };
 
-extern const struct bide__reactor_ops bide__uring, bide__epoll;
+extern const struct bide__reactor_ops bide__uring, bide__epoll, bide__sim;
+
+/* What stands for the kernel in this thread while it runs no fiber: that of a simulation, in a
+ * function that is offloaded there. NULL: the kernel itself. */
+extern __thread struct bide__reactor *bide__stand_in;
 
 /* ---- the kernel's side, shared by both (kernel.c) ---- */
 
@@ -107,6 +117,7 @@ static inline bool bide__io_positioned(const struct bide_io *io)
 ssize_t bide__kernel_call(struct bide__reactor *reactor, struct bide_io *io);
 bide_time bide__kernel_now(struct bide__reactor *reactor);
 bide_time bide__kernel_wall(struct bide__reactor *reactor);
+uint64_t bide__kernel_random(struct bide__reactor *reactor);
 void bide__kernel_wake(struct bide__reactor *reactor);
 void bide__kernel_drain_wake(struct bide__reactor *reactor);
 int bide__kernel_wake_fd(void);

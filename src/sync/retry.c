@@ -1,6 +1,6 @@
 #include "sync/combine.h"
-#include "sync/random.h"
 
+#include <bide/random.h>
 #include <bide/retry.h>
 #include <errno.h>
 
@@ -64,7 +64,7 @@ static bide_time draw_wait(const struct bide_retry_options *o, bide_time bound)
         bound = max;
     if (o->no_jitter || bound <= 0)
         return bound;
-    uint64_t bits = o->random ? o->random(o->user) : bide__random();
+    uint64_t bits = o->random ? o->random(o->user) : bide_random();
     return (bide_time)(bits % ((uint64_t)bound + 1));
 }
 

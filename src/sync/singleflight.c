@@ -5,9 +5,9 @@
  * others wait in its queue. All of it is under the lock of the struct bide_singleflight.
  */
 #include "sync/combine.h"
-#include "sync/random.h"
 #include "sync/wait.h"
 
+#include <bide/random.h>
 #include <bide/singleflight.h>
 #include <errno.h>
 
@@ -111,7 +111,7 @@ static enum bide_leaf_start enter_start(struct bide_future *future)
     struct enter_future *f = enter_of(future);
     struct bide_singleflight *flights = f->args.flights;
     f->own.leader = bide__holder_of(future);
-    f->own.priority = bide__random();
+    f->own.priority = bide_random();
     f->value = LEADS;
     bide__lock(&flights->lock);
     struct bide__flight *flight = *find(flights, &f->own);

@@ -40,6 +40,9 @@ void bide__waiter_block(struct bide_future *f)
 {
     if (f->type->leaf->start(f) == BIDE_LEAF_DONE)
         return;
+    if (bide__stand_in)
+        bide__panic("%s: an offloaded function waits for a task, which a simulation cannot do",
+                    f->type->name);
     int *state = &((struct bide__wait_future *)f)->waiter.state, seen;
     while ((seen = __atomic_load_n(state, __ATOMIC_ACQUIRE)) != WAITER_AWAKE)
         bide__futex_wait(state, seen);
