@@ -42,6 +42,7 @@ HEADERS = {
     "future.h": "base",
     "hedge.h": "sync",
     "http.h": "http",
+    "inspect.h": "core",
     "io.h": "base",
     "join.h": "core",
     "keywords.h": "libbide",

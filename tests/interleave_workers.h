@@ -83,6 +83,7 @@ static inline void begin_worker(struct bide__worker *w, unsigned index)
     bide__list_init(&w->cancelling);
     bide__list_init(&w->signals);
     bide__list_init(&w->overflow);
+    bide__list_init(&w->adopted);
     bide__fiber_init(&w->root, w);
     sigfillset(&w->signal_mask);
     w->signal_slot = -1;

@@ -12,6 +12,7 @@
 #include <bide/file_watch.h>
 #include <bide/future.h>
 #include <bide/hedge.h>
+#include <bide/inspect.h>
 #include <bide/io.h>
 #include <bide/join.h>
 #include <bide/leaf.h>

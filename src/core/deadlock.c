@@ -29,8 +29,9 @@ bool bide__waits_for_nobody(const struct bide__worker *w)
 }
 
 /* At once where it is known. */
-bide_time bide__doubt_until(const struct bide__worker *w, bide_time now)
+bide_time bide__doubt_until(const struct bide__worker *w)
 {
+    bide_time now = w->reactor->ops->now(w->reactor);
     return w->reactor->ops->stuck ? now : now + (w->doubt ? w->doubt : DOUBT_LEAST);
 }
 

@@ -99,6 +99,7 @@ void bide__schedule(struct bide__fiber *fiber)
 void bide__park(struct bide__fiber *fiber)
 {
     fiber->parked = 1;
+    fiber->parked_at = bide__tick(fiber->worker->clock);
     bide__schedule(fiber);
 }
 

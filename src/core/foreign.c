@@ -65,6 +65,7 @@ int bide_runtime_open(const struct bide_config *config, struct bide_runtime **re
     rt->worker->asleep = ASLEEP; /* until the first turn */
     bide__overflow_enter(rt->worker);
     bide__watch(rt->worker);
+    bide__inspect_enter(rt->worker);
     bide__group_open(&rt->futures, &rt->worker->root, POLICY_ALL, BIDE__SITE);
     *ret_runtime = rt;
     return 0;
@@ -101,6 +102,7 @@ int bide_runtime_turn(struct bide_runtime *rt)
     enter(rt);
     __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
     bide__watch_awake();
+    w->clock = w->reactor->ops->now(w->reactor);
     bide__poll(w, false);
     for (int i = 0; i < ROUNDS && !bide__list_empty(&w->ready); i++)
         bide__give_way(&w->root);
@@ -115,6 +117,7 @@ void bide_runtime_close(struct bide_runtime *rt)
     bide__cancel_group(&rt->futures, BIDE__CANCELLED);
     bide__group_wait(&rt->futures);
     bide__group_close(&rt->futures);
+    bide__inspect_leave(w);
     bide__self = rt->before;
     bide__unwatch(w);
     bide__overflow_leave(w);

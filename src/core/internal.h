@@ -61,6 +61,8 @@ struct bide__fiber {
     uint8_t marked;              /* some future of the task was cancelled */
     uint8_t parked;              /* waits to be made ready */
     uint8_t yielded;             /* simulated: is ready, after all that was when it became so */
+    uint32_t parked_at;          /* bide__tick: since when it does, or did last */
+    /* The third. */
     char name[NAME_SIZE];        /* given by bide_name; "" if none */
     const char *site;            /* where the task was spawned or driven */
     struct bide__local *locals;  /* of tasks on this stack, newest first */
@@ -93,6 +95,13 @@ struct bide__watch {
     bide_time since;               /* it has not gone on; 0 while it is asleep */
 };
 
+/* What inspect.c keeps of a worker: under its lock, or constant. */
+struct bide__inspected {
+    struct bide__list link;        /* in the list of all workers of the process */
+    const struct bide__self *self; /* the thread's */
+    unsigned asked;                /* messages on their way to it */
+};
+
 struct bide__worker {
     struct bide__list ready;   /* bide_future.ready: cold futures and fibers' resumes */
     int callbacks;             /* under way: leaves' hooks and the like, which must not suspend */
@@ -101,6 +110,7 @@ struct bide__worker {
     struct bide__list idle;    /* runners, most recently used first */
     uint64_t idle_count, idle_low; /* now; the least since the last trim */
     bide_time trim_at;
+    bide_time clock;           /* when it last looked: when it was woken, and now and then */
     uint64_t fibers;           /* stacks, idle ones too */
     struct bide__fiber root;   /* the thread's own stack: bide_run's future runs on it */
     bool draining;             /* bide__cancel is at work on cancelling */
@@ -122,6 +132,7 @@ struct bide__worker {
     unsigned index;            /* in the team */
     struct bide__ring *ring;   /* what others may take; any thread. NULL without a team */
     struct bide__list overflow; /* bide_future.ready: what found no room in the ring */
+    struct bide__list adopted; /* bide__parallel.adopted: other workers' children that run here */
     struct bide__outbox {
         struct bide__post *newest, *oldest;
     } *outbox;                 /* a team member each: posts for it, sent in the next poll */
@@ -143,6 +154,7 @@ struct bide__worker {
     void *alternate;           /* signal stack that overflow.c made; NULL if none */
     bool overflow_reported;
     struct bide__watch watch;
+    struct bide__inspected inspected;
 
     unsigned look_from;        /* where bide__least_placed begins */
 
@@ -183,6 +195,14 @@ static inline struct bide__reactor *bide__reactor_here(void)
     struct bide__worker *w = bide__worker();
     return w ? w->reactor : bide__stand_in;
 }
+
+/* A time in milliseconds, almost: in 2^20 ns. */
+static inline uint32_t bide__tick(bide_time time)
+{
+    return (uint32_t)((uint64_t)time >> 20);
+}
+
+void bide__read_inbox(struct bide__worker *w);
 void bide__post_to(struct bide__worker *w, struct bide__post *post); /* any thread */
 void bide__post_from(struct bide__worker *from, struct bide__worker *w, struct bide__post *post);
 void bide__post_chain(struct bide__worker *w, struct bide__post *newest, struct bide__post *oldest);
@@ -243,7 +263,7 @@ enum { POLICY_ALL, POLICY_FIRST_DONE = 1, POLICY_FIRST_ERROR = 2, POLICY_SCOPE =
 /* What bide_spawn makes of a future. */
 struct bide__spawned {
     const char *site;
-    size_t unused; /* keeps the future's alignment at 16 */
+    bide_time at; /* when; 0 outside a runtime */
     struct bide_future future;
 };
 
@@ -251,6 +271,8 @@ struct bide__spawned {
 struct bide__parallel {
     struct bide__post post;       /* to the owner: it is over, or was withdrawn */
     struct bide__post cancel;     /* to the runner, and back */
+    struct bide__list adopted;    /* runner: among those of other workers that run there */
+    const struct bide_type *type; /* of the future, when it was spawned */
     struct bide__worker *owner;   /* of the scope; NULL outside a runtime */
     struct bide__worker *runner;  /* atomic; valid once claimed */
     size_t size;                  /* of the future */
@@ -306,6 +328,10 @@ bool bide__parallel_ended(struct bide_future *f);
 void bide__parallel_free(struct bide_future *f);
 void bide__parallel_cancel(struct bide_future *f, int why);
 
+/* The worker that has f, a child in a group's `parallel`, or that ran it last. NULL: none has begun
+ * it. On the worker of the group. */
+struct bide__worker *bide__parallel_runner(const struct bide_future *f);
+
 /* ---- team.c ---- */
 struct bide__team *bide__team_of(struct bide__worker *w);
 void bide__team_close(struct bide__worker *first);
@@ -325,7 +351,7 @@ void bide__team_stats(struct bide__worker *w, void (*add)(struct bide__worker *w
 
 /* ---- deadlock.c ---- */
 bool bide__waits_for_nobody(const struct bide__worker *w);
-bide_time bide__doubt_until(const struct bide__worker *w, bide_time now);
+bide_time bide__doubt_until(const struct bide__worker *w);
 void bide__doubt(struct bide__worker *w); /* it has slept so long for nobody */
 
 /* ---- join.c ---- */
@@ -415,8 +441,19 @@ static inline void bide__watch_awake(void)
 }
 
 unsigned bide__watch_threads(void); /* of the process: 0 or 1 */
+
+/* Of the task that runs on another thread, whatever it does meanwhile; "" where that is not to be
+ * known. `name` has room for 64 bytes, `site` for 128. */
+void bide__peek_task(const struct bide__self *self, char *name, char *site);
+
 void bide__watch_before_fork(void);
 void bide__watch_after_fork(bool child);
+
+/* ---- inspect.c ---- */
+void bide__inspect_enter(struct bide__worker *w); /* on its thread: from now on it may be asked */
+void bide__inspect_leave(struct bide__worker *w); /* answers what was asked, and no more */
+void bide__inspect_before_fork(void);
+void bide__inspect_after_fork(bool child);
 
 /* ---- fork.c ---- */
 extern unsigned bide__fork_generation; /* one more in each forked child */

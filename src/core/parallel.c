@@ -44,6 +44,7 @@ void *bide__spawn_parallel_slot(struct bide_scope *scope, size_t size, const cha
     p->shared = p->over = p->ended = p->under_way = p->withdrawn = p->cancelling = false;
     p->placed = false;
     p->spawned.site = site;
+    p->spawned.at = w ? w->clock : 0;
     return &p->spawned.future;
 }
 
@@ -55,6 +56,7 @@ static struct bide__team *share(struct bide_scope *scope, struct bide_future *f)
     struct bide__worker *w = p->owner;
     bide__check_cold(f, "spawn", p->spawned.site);
     f->flags |= BIDE__PARALLEL | (w ? BIDE__HEAP : BIDE__MALLOC);
+    p->type = f->type;
     struct bide__team *team = w ? bide__team_of(w) : NULL;
     if (!team) {
         bide__begin_child(g, f);
@@ -152,6 +154,8 @@ void bide__parallel_begin(struct bide__worker *w, struct bide_future *f)
             bide__post_later(w, p->owner, &p->post);
         return;
     }
+    if (p->owner != w)
+        bide__list_push(&w->adopted, &p->adopted);
     bide__list_init(&f->ready);
     if (!f->type->leaf) {
         bide__list_push(&w->ready, &f->ready);
@@ -176,6 +180,7 @@ bool bide__parallel_ended(struct bide_future *f)
         leave_place(p);
     if (!p->shared || p->owner == bide__worker())
         return false;
+    bide__list_remove(&p->adopted);
     p->over = true;
     p->post.deliver = deliver_end;
     bide__post_later(bide__worker(), p->owner, &p->post);
@@ -194,6 +199,14 @@ void bide__parallel_free(struct bide_future *f)
     if (!p->withdrawn)
         p->under_way = false;
     release(p);
+}
+
+struct bide__worker *bide__parallel_runner(const struct bide_future *f)
+{
+    const struct bide__parallel *p = bide__container(f, struct bide__parallel, spawned.future);
+    if (__atomic_load_n(&p->claim, __ATOMIC_ACQUIRE) != CLAIMED)
+        return NULL;
+    return __atomic_load_n(&p->runner, __ATOMIC_RELAXED);
 }
 
 /* ---- cancelling ---- */

@@ -175,9 +175,11 @@ static void *worker_thread(void *arg)
         bide__worker_thread_enter();
         bide__overflow_enter(w);
         bide__watch(w);
+        bide__inspect_enter(w);
         if (publish(team, w))
             while (!w->stopping)
                 bide__park(&w->root);
+        bide__inspect_leave(w);
         bide__unwatch(w);
         bide__overflow_leave(w);
         bide__worker_thread_leave();

@@ -146,24 +146,31 @@ static void peek_string(char *to, size_t size, const char *from)
     to[from ? peek(to, from, size - 1) : 0] = '\0';
 }
 
-/* The same as on_signal, from outside: what is read counts only if the worker has not gone on. */
-static void look_inside(const struct bide__worker *w)
+/* The same as on_signal, from outside. */
+void bide__peek_task(const struct bide__self *at, char *name, char *site)
 {
     struct bide__self self;
     struct bide__fiber fiber;
     struct bide_future future;
     struct bide_type type;
+    *name = *site = '\0';
+    if (peek(&self, at, sizeof(self)) != sizeof(self) || !self.fiber ||
+        peek(&fiber, self.fiber, sizeof(fiber)) != sizeof(fiber))
+        return;
+    const struct bide_future *task = fiber.task ? fiber.task : self.current;
+    peek_string(site, SITE, fiber.site);
+    if (fiber.name[0])
+        copy(name, NAME_SIZE, fiber.name);
+    else if (task && peek(&future, task, sizeof(future)) == sizeof(future) &&
+             peek(&type, future.type, sizeof(type)) == sizeof(type))
+        peek_string(name, NAME, type.name);
+}
+
+/* It counts only if the worker has not gone on. */
+static void look_inside(const struct bide__worker *w)
+{
     memset(&report, 0, sizeof(report));
-    if (peek(&self, w->watch.self, sizeof(self)) == sizeof(self) && self.fiber &&
-        peek(&fiber, self.fiber, sizeof(fiber)) == sizeof(fiber)) {
-        const struct bide_future *task = fiber.task ? fiber.task : self.current;
-        peek_string(report.site, SITE, fiber.site);
-        if (fiber.name[0])
-            copy(report.name, NAME_SIZE, fiber.name);
-        else if (task && peek(&future, task, sizeof(future)) == sizeof(future) &&
-                 peek(&type, future.type, sizeof(type)) == sizeof(type))
-            peek_string(report.name, NAME, type.name);
-    }
+    bide__peek_task(w->watch.self, report.name, report.site);
     report.moved_on = moved_on(w);
 }
 

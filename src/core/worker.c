@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CLOCK_EVERY = 64 }; /* turns in which the worker never waits */
+
 /* ---- messages from other threads ---- */
 
 /* The worker may end as soon as it has seen the posts: `posting` keeps it until we are done. */
@@ -41,7 +43,7 @@ void bide__post_from(struct bide__worker *from, struct bide__worker *w, struct b
         bide__post_to(w, post);
 }
 
-static void read_inbox(struct bide__worker *w)
+void bide__read_inbox(struct bide__worker *w)
 {
     if (!__atomic_load_n(&w->inbox, __ATOMIC_RELAXED))
         return;
@@ -63,10 +65,9 @@ static void read_inbox(struct bide__worker *w)
 
 /* ---- the reactor ---- */
 
-static void fire_timers(struct bide__worker *w)
+static void look_at_clock(struct bide__worker *w)
 {
-    if (w->wheel.count)
-        bide__wheel_fire(&w->wheel, w->reactor->ops->now(w->reactor));
+    w->clock = w->reactor->ops->now(w->reactor);
 }
 
 static bide_time wait_until(struct bide__worker *w)
@@ -79,8 +80,7 @@ static bide_time wait_until(struct bide__worker *w)
 
 static void wait_in_reactor(struct bide__worker *w)
 {
-    bide_time now = w->reactor->ops->now(w->reactor);
-    bide__fiber_trim(w, now);
+    bide__fiber_trim(w, w->clock);
     bide_time until = wait_until(w);
     bool quiet = bide__waits_for_nobody(w), doubts;
     if (w->team)
@@ -96,14 +96,15 @@ static void wait_in_reactor(struct bide__worker *w)
         until = 0;
     doubts = quiet && until == BIDE_FOREVER;
     if (doubts)
-        until = bide__doubt_until(w, now);
+        until = bide__doubt_until(w);
     w->reactor->ops->turn(w->reactor, until);
     if (w->team)
         bide__slept(w);
     else
         __atomic_store_n(&w->asleep, 0, __ATOMIC_RELAXED);
+    look_at_clock(w);
     bide__watch_awake();
-    if (doubts && w->reactor->ops->now(w->reactor) >= until)
+    if (doubts && w->clock >= until)
         bide__doubt(w);
     else
         w->doubt = 0;
@@ -121,13 +122,17 @@ void bide__poll(struct bide__worker *w, bool wait)
         bide__sim_begin_step(w);
     if (w->team && !wait)
         bide__post_flush(w);
-    read_inbox(w);
-    fire_timers(w);
+    bide__read_inbox(w);
     bide__count(&w->stats.turns, 1);
+    if (w->wheel.count || w->stats.turns % CLOCK_EVERY == 0)
+        look_at_clock(w);
+    if (w->wheel.count)
+        bide__wheel_fire(&w->wheel, w->clock);
     if (wait && bide__list_empty(&w->ready)) {
         wait_in_reactor(w);
-        read_inbox(w);
-        fire_timers(w);
+        bide__read_inbox(w);
+        if (w->wheel.count)
+            bide__wheel_fire(&w->wheel, w->clock);
     } else if (w->operations_pending || w->foreign || w->simulated) {
         w->reactor->ops->turn(w->reactor, 0);
     }
@@ -265,6 +270,7 @@ int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
     bide__list_init(&w->cancelling);
     bide__list_init(&w->signals);
     bide__list_init(&w->overflow);
+    bide__list_init(&w->adopted);
     bide__fiber_init(&w->root, w);
     bide__hooks_init(&w->root.hooks, NULL, 0);
     size_t stack_size = w->config.stack_size ? w->config.stack_size : 256 * 1024;
@@ -281,7 +287,8 @@ int bide__worker_new(const struct bide_config *config, struct bide__pool *pool,
         return error;
     }
     block_sigpipe(w);
-    bide__wheel_init(&w->wheel, w->reactor->ops->now(w->reactor));
+    look_at_clock(w);
+    bide__wheel_init(&w->wheel, w->clock);
     *ret_worker = w;
     return 0;
 }
@@ -295,6 +302,7 @@ static void run_main(struct bide__worker *w, struct bide_future *f, const char *
     bide__self = (struct bide__self){ .fiber = &w->root };
     w->root.site = site;
     w->budget = BUDGET;
+    bide__inspect_enter(w);
     bide__group_open(&g, &w->root, POLICY_ALL, site);
     if (bide__group_add(&g, f)) {
         if (f->type->leaf)
@@ -304,6 +312,7 @@ static void run_main(struct bide__worker *w, struct bide_future *f, const char *
     }
     bide__group_wait(&g);
     bide__group_close(&g);
+    bide__inspect_leave(w);
     bide__self = (struct bide__self){ 0 };
     if (w->deadlocked) {
         f->error = -EDEADLK;
