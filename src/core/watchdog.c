@@ -14,8 +14,8 @@
  * are read from here, and there are no frames.
  */
 #include "core/internal.h"
+#include "platform/backtrace.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -178,19 +178,13 @@ static void look_inside(const struct bide__worker *w)
 
 static size_t print_frame(char *to, size_t size, int number, const void *frame)
 {
-    Dl_info info;
-    size_t at = (size_t)frame;
-    int n;
-    /* A frame is the address after a call, which may be the last of its function. */
-    if (!dladdr((const char *)frame - 1, &info) || !info.dli_fname)
-        n = snprintf(to, size, "  #%d 0x%zx\n", number, at);
-    else if (info.dli_sname)
-        n = snprintf(to, size, "  #%d %s+0x%zx (%s+0x%zx)\n", number, info.dli_sname,
-                     at - (size_t)info.dli_saddr, info.dli_fname, at - (size_t)info.dli_fbase);
-    else
-        n = snprintf(to, size, "  #%d %s+0x%zx\n", number, info.dli_fname,
-                     at - (size_t)info.dli_fbase);
-    return n > 0 && (size_t)n < size ? (size_t)n : 0;
+    int n = snprintf(to, size, "  #%d ", number);
+    if (n > 0 && (size_t)n < size)
+        n += bide__frame_text(frame, to + n, size - (size_t)n);
+    if (n < 0 || (size_t)n + 1 >= size)
+        return 0;
+    to[n] = '\n';
+    return (size_t)n + 1;
 }
 
 static void print(const struct bide_stall *stall)
