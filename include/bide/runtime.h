@@ -41,6 +41,10 @@ struct bide_config {
     unsigned no_overflow_report : 1; /* leave SIGSEGV alone. By default, when the program has not
                                   set a handler of its own, a stack overflow prints the fiber's
                                   name, its spawn site and its stack's size, and aborts. */
+    unsigned dump_on_sigquit : 1; /* SIGQUIT (Ctrl-\ in a terminal) writes all tasks of the process
+                                  to stderr, as bide_dump (inspect.h), and the program goes on.
+                                  While such a runtime runs the signal is bide's, and a thread
+                                  waits for it; without memory for that it stays as it was. */
 
     /*
      * A task that holds its worker, and so all other tasks there, for longer than stall_limit is
@@ -114,9 +118,13 @@ struct bide_stats {
     uint64_t switches;       /* from one fiber to another */
     uint64_t steals;         /* times that a worker took work from another */
     uint64_t workers;        /* now: threads that run fibers */
+    uint64_t running;        /* now: those of them that do not wait in their reactor */
     uint64_t turns;          /* of the reactor */
+    uint64_t syscalls;       /* made by the reactors, to wait and to perform operations */
     uint64_t operations;     /* handed to the reactor */
+    uint64_t timers;         /* now: set, by sleeps and deadlines */
     uint64_t offloaded;      /* calls given to the blocking pool */
+    uint64_t offload_queued; /* now: those of them that no thread has begun */
     uint64_t offload_threads; /* now */
 };
 

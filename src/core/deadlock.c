@@ -47,7 +47,10 @@ static bool somebody_else_may_wake(struct bide__worker *w)
 {
     if (bide__pool_busy(w->pool))
         return true;
-    unsigned own = bide__team_threads(w) + bide__pool_threads(w->pool) + bide__watch_threads();
+    struct bide_stats stats;
+    bide__pool_stats(w->pool, &stats);
+    uint64_t own = bide__team_threads(w) + stats.offload_threads + bide__watch_threads() +
+                   bide__sigquit_threads();
     return !w->config.closed_world && threads_of_process() != own;
 }
 

@@ -65,6 +65,7 @@ int bide_runtime_open(const struct bide_config *config, struct bide_runtime **re
     rt->worker->asleep = ASLEEP; /* until the first turn */
     bide__overflow_enter(rt->worker);
     bide__watch(rt->worker);
+    bide__sigquit_enter(rt->worker);
     bide__inspect_enter(rt->worker);
     bide__group_open(&rt->futures, &rt->worker->root, POLICY_ALL, BIDE__SITE);
     *ret_runtime = rt;
@@ -119,6 +120,7 @@ void bide_runtime_close(struct bide_runtime *rt)
     bide__group_close(&rt->futures);
     bide__inspect_leave(w);
     bide__self = rt->before;
+    bide__sigquit_leave(w);
     bide__unwatch(w);
     bide__overflow_leave(w);
     bide__worker_free(w);

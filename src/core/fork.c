@@ -111,6 +111,7 @@ static const struct {
     { bide__signals_before_fork, bide__signals_after_fork },
     { bide__overflow_before_fork, bide__overflow_after_fork },
     { bide__watch_before_fork, bide__watch_after_fork },
+    { bide__sigquit_before_fork, bide__sigquit_after_fork },
     { bide__inspect_before_fork, bide__inspect_after_fork },
     { bide__lock_before_fork, bide__lock_after_fork },
 };

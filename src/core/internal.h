@@ -76,7 +76,7 @@ enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 11 };
 /* Timers by deadline: src/core/timer.c. */
 struct bide__wheel {
     bide_time cursor; /* nothing in the wheel is due before it */
-    size_t count;
+    uint64_t count; /* any thread may read it */
     uint64_t occupied[WHEEL_LEVELS];   /* bit s: slot s is not empty */
     uint64_t disordered[WHEEL_LEVELS]; /* bit s: its timers may not be in order */
     struct bide__list slots[WHEEL_LEVELS][WHEEL_SLOTS];
@@ -387,7 +387,7 @@ bool bide__promise_abandon(struct bide_future *f);
 enum bide__lane { BIDE__LANE_LONG, BIDE__LANE_SHORT };
 struct bide__pool *bide__pool_new(const struct bide_config *config); /* NULL: no memory */
 void bide__pool_free(struct bide__pool *pool); /* waits for its threads; nothing is in its queues */
-unsigned bide__pool_threads(struct bide__pool *pool);
+void bide__pool_stats(struct bide__pool *pool, struct bide_stats *stats); /* those of offloading */
 bool bide__pool_busy(struct bide__pool *pool);
 
 /* job->work is to be called on a thread of the pool, and then job->post delivered on w. 0, or
@@ -454,6 +454,13 @@ void bide__inspect_enter(struct bide__worker *w); /* on its thread: from now on 
 void bide__inspect_leave(struct bide__worker *w); /* answers what was asked, and no more */
 void bide__inspect_before_fork(void);
 void bide__inspect_after_fork(bool child);
+
+/* ---- inspect_sigquit.c ---- */
+void bide__sigquit_enter(struct bide__worker *w); /* if its configuration asks for it */
+void bide__sigquit_leave(struct bide__worker *w);
+unsigned bide__sigquit_threads(void); /* of the process: 0 or 1 */
+void bide__sigquit_before_fork(void);
+void bide__sigquit_after_fork(bool child);
 
 /* ---- fork.c ---- */
 extern unsigned bide__fork_generation; /* one more in each forked child */

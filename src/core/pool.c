@@ -33,6 +33,7 @@ struct bide__pool {
     struct lane lanes[LANES];
     struct bide__list left; /* thread.link: may be used again */
     struct thread *made;    /* thread.made_before: all, freed with the pool */
+    unsigned queued;        /* jobs in both lanes */
     bool closing;
 };
 
@@ -66,6 +67,7 @@ static struct bide__job *take_job(struct lane *lane)
         return NULL;
     struct bide__job *job = bide__container(link, struct bide__job, link);
     job->stage = STAGE_BEGUN;
+    lane->pool->queued--;
     return job;
 }
 
@@ -212,6 +214,7 @@ int bide__pool_submit(struct bide__worker *w, struct bide__job *job, enum bide__
     }
     if (served) {
         job->stage = STAGE_QUEUED;
+        pool->queued++;
         bide__list_push(&lane->jobs, &job->link);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -229,8 +232,10 @@ bool bide__pool_withdraw(struct bide__job *job)
     struct bide__pool *pool = job->worker->pool;
     lock(pool);
     bool queued = job->stage == STAGE_QUEUED;
-    if (queued)
+    if (queued) {
+        pool->queued--;
         bide__list_remove(&job->link);
+    }
     pthread_mutex_unlock(&pool->lock);
     return queued;
 }
@@ -257,6 +262,7 @@ void bide__pool_interrupt(struct bide__job *job, struct bide__job *hook)
     lock(pool);
     if (job->stage == STAGE_BEGUN && need_thread(lane, &called)) {
         hook->stage = STAGE_QUEUED;
+        pool->queued++;
         bide__list_push_front(&lane->jobs, &hook->link);
     } else if (job->stage == STAGE_BEGUN) {
         hook->stage = STAGE_BEGUN;
@@ -271,8 +277,10 @@ void bide__pool_over(struct bide__job *job, struct bide__job *hook)
     struct bide__pool *pool = job->worker->pool;
     lock(pool);
     job->stage = STAGE_OVER;
-    if (hook->stage == STAGE_QUEUED)
+    if (hook->stage == STAGE_QUEUED) {
+        pool->queued--;
         bide__list_remove(&hook->link);
+    }
     while (hook->stage == STAGE_BEGUN)
         pthread_cond_wait(&pool->changed, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
@@ -280,12 +288,12 @@ void bide__pool_over(struct bide__job *job, struct bide__job *hook)
 
 /* ---- life ---- */
 
-unsigned bide__pool_threads(struct bide__pool *pool)
+void bide__pool_stats(struct bide__pool *pool, struct bide_stats *stats)
 {
     lock(pool);
-    unsigned threads = pool->lanes[BIDE__LANE_LONG].threads + pool->lanes[BIDE__LANE_SHORT].threads;
+    stats->offload_threads = pool->lanes[0].threads + pool->lanes[1].threads;
+    stats->offload_queued = pool->queued;
     pthread_mutex_unlock(&pool->lock);
-    return threads;
 }
 
 /* Some thread has, or is about to have, a job. */

@@ -53,7 +53,7 @@ static void place(struct bide__wheel *wheel, struct bide__timer *timer)
 
 void bide__timer_set(struct bide__wheel *wheel, struct bide__timer *timer)
 {
-    wheel->count++;
+    bide__count(&wheel->count, 1);
     place(wheel, timer);
 }
 
@@ -76,7 +76,7 @@ void bide__timer_clear(struct bide__wheel *wheel, struct bide__timer *timer)
 {
     if (!timer->link.next)
         return;
-    wheel->count--;
+    bide__count(&wheel->count, -1);
     unlink_timer(wheel, timer);
 }
 

@@ -343,9 +343,11 @@ void bide__worker_run(struct bide__worker *w, struct bide_future *f, const char 
     bide__worker_thread_enter();
     bide__overflow_enter(w);
     bide__watch(w);
+    bide__sigquit_enter(w);
     run_main(w, f, site);
     if (w->generation != bide__fork_generation)
         bide__forked("bide_run returns");
+    bide__sigquit_leave(w);
     bide__unwatch(w);
     bide__team_close(w);
     bide__worker_thread_leave();
@@ -363,6 +365,9 @@ static void add_stats(struct bide__worker *w, void *to)
     sum->switches += bide__counted(&own->switches);
     sum->steals += bide__counted(&own->steals);
     sum->turns += bide__counted(&own->turns);
+    sum->syscalls += bide__counted(&w->reactor->calls);
+    sum->timers += bide__counted(&w->wheel.count);
+    sum->running += !__atomic_load_n(&w->asleep, __ATOMIC_RELAXED);
     sum->operations += bide__counted(&own->operations);
     sum->offloaded += bide__counted(&own->offloaded);
     sum->fibers += bide__counted(&w->fibers) - bide__counted(&w->idle_count);
@@ -378,6 +383,6 @@ int bide_get_stats(struct bide_stats *ret_stats)
         return -ENOTCONN;
     *ret_stats = (struct bide_stats){ .reactor = w->stats.reactor };
     bide__team_stats(w, add_stats, ret_stats);
-    ret_stats->offload_threads = bide__pool_threads(w->pool);
+    bide__pool_stats(w->pool, ret_stats);
     return 0;
 }

@@ -145,6 +145,7 @@ static int register_fd(struct epoll_reactor *r, struct entry *entry, int fd)
     if (bide__faulted())
         return -ENOMEM;
     int saved = errno;
+    bide__reactor_calls(&r->base);
     int failed = epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event);
     if (failed && errno == EEXIST)
         failed = epoll_ctl(r->epoll_fd, EPOLL_CTL_MOD, fd, &event);
@@ -196,8 +197,11 @@ static ssize_t try_blocking(struct bide_io *io)
     return bide__io_perform(&part, true);
 }
 
-static ssize_t try_now(struct entry *entry, struct bide_io *io)
+static ssize_t try_now(struct epoll_reactor *r, struct entry *entry, struct bide_io *io)
 {
+    bide__reactor_calls(&r->base);
+    if (entry->blocking) /* poll(2), too */
+        bide__reactor_calls(&r->base);
     ssize_t result = entry->blocking ? try_blocking(io) : bide__io_perform(io, true);
     int side = side_of(io);
     if (side == POLL_SIDE)
@@ -256,7 +260,7 @@ static enum bide__submitted submit_unknown(struct epoll_reactor *r, struct entry
         return wait_for(entry, io);
     for (int registered = 0;; registered = 1) {
         if (registered || try_first(io)) {
-            ssize_t result = try_now(entry, io);
+            ssize_t result = try_now(r, entry, io);
             if (result != -EAGAIN || never_waits(io))
                 return done(io, result);
         }
@@ -287,7 +291,7 @@ static enum bide__submitted submit_waiting(struct epoll_reactor *r, struct bide_
     bool first = side == POLL_SIDE ||
                  (entry->ready[side] && bide__list_empty(&entry->waiting[side]));
     if (first || never_waits(io)) {
-        ssize_t result = try_now(entry, io);
+        ssize_t result = try_now(r, entry, io);
         if (result != -EAGAIN || never_waits(io))
             return done(io, result);
     }
@@ -309,6 +313,7 @@ static enum bide__submitted epoll_submit(struct bide__reactor *reactor, struct b
     io->stage = 0;
     switch (io->op) {
     case BIDE__OP_CLOSE:
+        bide__reactor_calls(reactor);
         result = bide__io_perform(io, true);
         forget(r, io->fd);
         return done(io, result);
@@ -340,7 +345,7 @@ static void serve(struct epoll_reactor *r, struct entry *entry, int side)
 {
     while (entry->ready[side] && !bide__list_empty(&entry->waiting[side])) {
         struct bide_io *io = bide__container(entry->waiting[side].next, struct bide_io, link);
-        ssize_t result = try_now(entry, io);
+        ssize_t result = try_now(r, entry, io);
         if (result == -EAGAIN)
             return;
         finish(r, io, result);
@@ -354,6 +359,7 @@ static void serve_pollers(struct epoll_reactor *r, struct entry *entry)
     for (struct bide__list *link = head->next; link != head; link = next) {
         next = link->next;
         struct bide_io *io = bide__container(link, struct bide_io, link);
+        bide__reactor_calls(&r->base);
         ssize_t result = bide__io_perform(io, true);
         if (result != -EAGAIN)
             finish(r, io, result);
@@ -443,6 +449,7 @@ static void epoll_turn(struct bide__reactor *reactor, bide_time until)
 {
     struct epoll_reactor *r = self(reactor);
     struct epoll_event *events = r->events;
+    bide__reactor_calls(reactor);
     int n = wait_events(r, events, until);
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd == WAKE)

@@ -223,7 +223,7 @@ ssize_t bide__io_block(struct bide_io *io)
 
 ssize_t bide__kernel_call(struct bide__reactor *reactor, struct bide_io *io)
 {
-    (void)reactor;
+    bide__reactor_calls(reactor);
     return bide__io_perform(io, true);
 }
 

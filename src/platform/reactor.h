@@ -83,8 +83,14 @@ struct bide__reactor_ops {
 struct bide__reactor {
     const struct bide__reactor_ops *ops;
     const struct bide__reactor_host *host;
-    int wake_fd; /* eventfd; -1: none */
+    int wake_fd;    /* eventfd; -1: none */
+    uint64_t calls; /* system calls that it has made; any thread may read it */
 };
+
+static inline void bide__reactor_calls(struct bide__reactor *reactor)
+{
+    __atomic_store_n(&reactor->calls, reactor->calls + 1, __ATOMIC_RELAXED);
+}
 
 extern const struct bide__reactor_ops bide__uring, bide__epoll, bide__sim;
 

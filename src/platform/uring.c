@@ -77,9 +77,10 @@ static int know(struct uring_reactor *r, int fd)
 static struct io_uring_sqe *get_sqe(struct uring_reactor *r)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
-    if (!sqe && io_uring_submit(&r->ring) > 0)
-        sqe = io_uring_get_sqe(&r->ring);
-    return sqe;
+    if (sqe)
+        return sqe;
+    bide__reactor_calls(&r->base);
+    return io_uring_submit(&r->ring) > 0 ? io_uring_get_sqe(&r->ring) : NULL;
 }
 
 /* The kernel's length is an int. */
@@ -427,15 +428,19 @@ static void uring_turn(struct bide__reactor *reactor, bide_time until)
         push_backlog(r);
     if (until == 0 || !bide__list_empty(&r->backlog) || io_uring_cq_ready(&r->ring)) {
         unsigned kernel = IO_URING_READ_ONCE(*r->ring.sq.kflags);
-        if (io_uring_sq_ready(&r->ring) || kernel & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+        if (io_uring_sq_ready(&r->ring) || kernel & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) {
+            bide__reactor_calls(reactor);
             io_uring_submit_and_get_events(&r->ring);
+        }
     } else if (until == BIDE_FOREVER) {
+        bide__reactor_calls(reactor);
         io_uring_submit_and_wait(&r->ring, 1);
     } else {
         bide_time left = until - bide__clock();
         if (left < 0)
             left = 0;
         struct __kernel_timespec span = { .tv_sec = left / BIDE_S, .tv_nsec = left % BIDE_S };
+        bide__reactor_calls(reactor);
         io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, &span, NULL);
     }
     reap(r);
@@ -452,6 +457,7 @@ static void uring_cancel(struct bide__reactor *reactor, struct bide_io *io)
     }
     struct io_uring_sqe *sqe = get_sqe(r);
     if (!sqe) {
+        bide__reactor_calls(reactor);
         io_uring_submit_and_get_events(&r->ring);
         sqe = get_sqe(r);
     }

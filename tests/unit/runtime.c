@@ -57,6 +57,45 @@ TEST(no_stats_outside)
     CHECK_EQ(stats.turns, 77);
 }
 
+/* ---- counters of now ---- */
+
+static int wait_for_it(void *arg)
+{
+    while (!atomic_load((atomic_int *)arg))
+        sched_yield();
+    return 0;
+}
+
+static int count(void)
+{
+    atomic_int go = 0;
+    bide_let first = bide_async(bide_offload_call, wait_for_it, &go);
+    bide_let second = first;
+    bide_let nap = bide_async(bide_sleep, 3600 * BIDE_S);
+    struct bide_stats before = stats_now();
+    BIDE_SCOPE(s) {
+        bide_start(&first);
+        bide_start(&second); /* there is one thread for long work */
+        bide_start(&nap);
+        while (stats_now().offload_queued != 1)
+            bide_sleep(10 * BIDE_US);
+        CHECK_OR(stats_now().timers == before.timers + 1, -1);
+        CHECK_OR(stats_now().running == 1, -1);
+        CHECK_OR(stats_now().syscalls > before.syscalls, -1);
+        atomic_store(&go, 1);
+        bide_cancel(&nap);
+    }
+    CHECK_OR(stats_now().offload_queued == 0 && stats_now().timers == before.timers, -1);
+    return 0;
+}
+BIDE_ASYNC(int, count)
+
+TEST(counters_of_now)
+{
+    struct bide_config config = { .offload_threads = 2, .workers = 1 };
+    CHECK_EQ(bide_run_with(&config, bide_async(count)), 0);
+}
+
 /* ---- reactors ---- */
 
 static int check_reactor(const char *name)
