@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define DOUBT_LEAST (100 * BIDE_MS)
@@ -56,11 +57,18 @@ static bool somebody_else_may_wake(struct bide__worker *w)
 
 static void report(struct bide__worker *w)
 {
-    static const char text[] = "bide: deadlock: every task waits for another one\n";
+    static const char head[] = "bide: deadlock: every task waits for another one\n";
+    char *tasks = bide__dump_deadlock(w);
+    size_t size = sizeof(head) + (tasks ? strlen(tasks) : 0);
+    char *text = bide__alloc(size);
+    if (text)
+        snprintf(text, size, "%s%s", head, tasks ? tasks : "");
     if (w->config.on_deadlock)
-        w->config.on_deadlock(text, w->config.on_deadlock_user);
+        w->config.on_deadlock(text ? text : head, w->config.on_deadlock_user);
     else
-        fputs(text, stderr);
+        fputs(text ? text : head, stderr);
+    bide__free(text);
+    bide__free(tasks);
 }
 
 /* On the first worker. */

@@ -299,17 +299,35 @@ static void look_at_silent(struct bide__dump *dump)
 
 /* ---- the whole ---- */
 
-static int print(struct bide__dump *dump, const struct bide_dump_options *options,
+static int print(struct bide__dump *dump, const struct bide_dump_options *options, bool circle,
                  struct bide__text *text)
 {
     struct bide__tree tree = { .parts = dump->parts, .now = bide_now(), .brief = options->brief };
     int error = bide__tree_make(&tree);
-    if (!error && options->json)
+    if (!error && options->json) {
         bide__tree_json(&tree, text);
-    else if (!error)
+    } else if (!error) {
+        if (circle)
+            bide__tree_circle(&tree, text);
         bide__tree_text(&tree, text);
+    }
     bide__tree_free(&tree);
     return error ? error : text->no_memory ? -ENOMEM : 0;
+}
+
+/* The dump is over for who asked. */
+static int finish(struct bide__dump *dump, const struct bide_dump_options *options, bool circle,
+                  struct bide__text *text)
+{
+    look_at_silent(dump);
+    int error = print(dump, options, circle, text);
+    pthread_mutex_lock(&lock);
+    leave_and_unlock(dump);
+    if (error < 0) {
+        bide__free(text->bytes);
+        *text = (struct bide__text){ 0 };
+    }
+    return error;
 }
 
 /* Outside a runtime the thread may have one of a foreign loop, which is at rest then. */
@@ -336,15 +354,20 @@ static int dump_with(const struct bide_dump_options *options, struct bide__text 
         wait_in_fiber(dump);
     else
         wait_in_thread(dump);
-    look_at_silent(dump);
-    int error = print(dump, options, text);
-    pthread_mutex_lock(&lock);
-    leave_and_unlock(dump);
-    if (error < 0) {
-        bide__free(text->bytes);
-        *text = (struct bide__text){ 0 };
-    }
-    return error;
+    return finish(dump, options, false, text);
+}
+
+/* The first worker waits as a thread does: the others are idle, and answer. */
+char *bide__dump_deadlock(struct bide__worker *w)
+{
+    struct bide__text text = { 0 };
+    struct bide__dump *dump = ask(w);
+    if (!dump)
+        return NULL;
+    answer_own(dump, NULL);
+    wait_in_thread(dump);
+    int error = finish(dump, &(struct bide_dump_options){ .brief = 1 }, true, &text);
+    return error < 0 ? NULL : text.bytes;
 }
 
 int bide_dump_with(const struct bide_dump_options *options, char **ret_text, size_t *ret_size)

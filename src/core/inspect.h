@@ -39,6 +39,7 @@ struct bide__node {
     int stands_for;       /* the node of another worker that is to be shown for it, or -1 */
     unsigned worker;
     uint8_t kind, state;
+    bool operation;       /* `wait` is a leaf's, not a task of its own */
     bool cancelled;
     bool adopted;         /* its parent is another worker's */
 };
@@ -114,6 +115,9 @@ void bide__text_print(struct bide__text *text, const char *format, ...)
 void bide__text_pause(int printed); /* after so many nodes: may suspend */
 
 void bide__tree_text(const struct bide__tree *tree, struct bide__text *text);
+void bide__tree_line(const struct bide__tree *tree, struct bide__text *text,
+                     const struct bide__node *node, int depth);
+void bide__tree_circle(const struct bide__tree *tree, struct bide__text *text); /* if there is */
 void bide__tree_json(const struct bide__tree *tree, struct bide__text *text);
 
 #endif

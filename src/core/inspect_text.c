@@ -170,7 +170,7 @@ static void add_indent(struct bide__text *text, int depth)
         bide__text_print(text, "(level %d) ", depth);
 }
 
-static void add_node(const struct bide__tree *tree, struct bide__text *text,
+void bide__tree_line(const struct bide__tree *tree, struct bide__text *text,
                      const struct bide__node *node, int depth)
 {
     add_indent(text, depth);
@@ -201,7 +201,7 @@ static void add_nodes(const struct bide__tree *tree, struct bide__text *text,
         do {
             if (at.leaving)
                 continue;
-            add_node(tree, text, &tree->nodes[at.node], at.depth);
+            bide__tree_line(tree, text, &tree->nodes[at.node], at.depth);
             bide__text_pause((*printed)++);
         } while (!text->no_memory && bide__tree_step(tree, &at));
     }

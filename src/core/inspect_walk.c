@@ -87,6 +87,7 @@ static void describe(struct bide__part *part, struct bide__node *node, const str
     struct bide_description says;
     bide_leaf_describe(f, &says);
     node->state = STATE_WAITING;
+    node->operation = true;
     node->wait = keep(part, says.text);
     node->until = says.until;
     node->holder = says.holder;

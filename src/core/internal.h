@@ -452,6 +452,10 @@ void bide__watch_after_fork(bool child);
 /* ---- inspect.c ---- */
 void bide__inspect_enter(struct bide__worker *w); /* on its thread: from now on it may be asked */
 void bide__inspect_leave(struct bide__worker *w); /* answers what was asked, and no more */
+
+/* All tasks of w's runtime, which has come to rest, and a circle of them; w is the calling worker.
+ * Owned by the caller: bide__free. NULL: no memory. */
+char *bide__dump_deadlock(struct bide__worker *w);
 void bide__inspect_before_fork(void);
 void bide__inspect_after_fork(bool child);
 

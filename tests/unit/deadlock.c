@@ -45,6 +45,7 @@ static int dine(int *left, int *right)
 {
     let a = async(eat, &fork_a, &fork_b);
     let b = async(eat, &fork_b, &fork_a);
+    bide_name("table");
     int error = join(&a, &b);
     *left = a.value;
     *right = b.value;
@@ -62,6 +63,8 @@ TEST(two_locks_in_two_orders)
     CHECK_EQ(right, -ECANCELED);
     CHECK_EQ(heard.reports, 1);
     CHECK(strstr(heard.text, "deadlock"));
+    CHECK(strstr(heard.text, "in a circle:\n  "));
+    CHECK(strstr(heard.text, "waits for mutex, held by "));
     CHECK_EQ(bide_mutex_try_lock(&fork_a), 0); /* both were given back */
     CHECK_EQ(bide_mutex_try_lock(&fork_b), 0);
     bide_mutex_unlock(&fork_a);
