@@ -9,6 +9,7 @@
  *   answer.c    rows as JSON; errors of the database
  *   json.c      writing JSON
  *   metrics.c   GET /metrics and GET /healthz
+ *   debug.c     GET /debug/tasks, with --debug
  *   page.c      GET /: page.html
  */
 #ifndef APP_H
@@ -36,6 +37,7 @@ int get_post(struct bide_http_request *req, struct bide_http_response *res, void
 int add_post(struct bide_http_request *req, struct bide_http_response *res, void *user);
 int get_health(struct bide_http_request *req, struct bide_http_response *res, void *user);
 int get_metrics(struct bide_http_request *req, struct bide_http_response *res, void *user);
+int get_tasks(struct bide_http_request *req, struct bide_http_response *res, void *user);
 int get_page(struct bide_http_request *req, struct bide_http_response *res, void *user);
 
 /* The rows' current one as a JSON object. */

@@ -32,9 +32,11 @@ static int listen_and_serve(struct app *app)
         { BIDE_HTTP_GET, "/users/{id:uint}/posts/{post:uint}", get_post, app, 0 },
         { BIDE_HTTP_GET, "/healthz", get_health, app, 0 },
         { BIDE_HTTP_GET, "/metrics", get_metrics, app, 0 },
+        { BIDE_HTTP_GET, "/debug/tasks", get_tasks, app, 0 }, /* the last: only with --debug */
     };
     const struct bide_http_options *http = &app->options.http;
-    int r = bide_http_new(http, routes, sizeof(routes) / sizeof(*routes), &app->server);
+    size_t count = sizeof(routes) / sizeof(*routes) - !app->options.debug;
+    int r = bide_http_new(http, routes, count, &app->server);
 
     if (r < 0) {
         fprintf(stderr, "user-service: cannot listen on %s port %d: %s\n", http->host, http->port,
@@ -55,6 +57,7 @@ static int run(struct app *app)
         .in_place = app->options.in_place ? app->options.in_place : -1,
         .busy = app->options.busy ? app->options.busy : -1,
     };
+    bide_name("service");
     int r = bide_sqlite_open(app->options.db, &options, &app->db);
 
     if (r < 0) {
@@ -110,7 +113,10 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     json_object_seed(0); /* now, while there is one thread */
-    const struct bide_config config = { .workers = app.options.workers };
+    const struct bide_config config = {
+        .workers = app.options.workers,
+        .dump_on_sigquit = app.options.debug,
+    };
     bide_let all = bide_async(run_until_signal, &app);
     status = bide_run_with(&config, &all);
     if (bide_error(&all) < 0) {

@@ -28,6 +28,8 @@ static void put_runtime(struct text *text)
     if (bide_get_stats(&stats) < 0)
         return;
     put_metric(text, "bide_workers", "gauge", "Threads that run fibers.", stats.workers);
+    put_metric(text, "bide_workers_running", "gauge", "Of them, those that do not wait.",
+               stats.running);
     put_metric(text, "bide_tasks", "gauge", "Tasks that are not over.", stats.tasks);
     put_metric(text, "bide_tasks_spawned_total", "counter", "Tasks spawned.", stats.spawned);
     put_metric(text, "bide_fibers", "gauge", "Stacks in use.", stats.fibers);
@@ -35,10 +37,15 @@ static void put_runtime(struct text *text)
     put_metric(text, "bide_stack_bytes", "gauge", "Address space of stacks.", stats.stack_bytes);
     put_metric(text, "bide_switches_total", "counter", "Switches of fibers.", stats.switches);
     put_metric(text, "bide_reactor_turns_total", "counter", "Turns of the reactor.", stats.turns);
+    put_metric(text, "bide_syscalls_total", "counter", "System calls of the reactor.",
+               stats.syscalls);
+    put_metric(text, "bide_timers", "gauge", "Timers that are set.", stats.timers);
     put_metric(text, "bide_operations_total", "counter", "Operations handed to the reactor.",
                stats.operations);
     put_metric(text, "bide_offloaded_total", "counter", "Calls given to the blocking pool.",
                stats.offloaded);
+    put_metric(text, "bide_offload_queued", "gauge", "Of them, those that wait for a thread.",
+               stats.offload_queued);
 }
 
 static void put_database(struct text *text, struct app *app)

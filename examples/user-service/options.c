@@ -32,6 +32,8 @@ static const char help[] =
     "  --head-max BYTES      of a request's head (32768)\n"
     "  --body-max BYTES      of a request's body (65536)\n"
     "  --connections-max N   open at once (no limit)\n"
+    "  --debug               GET /debug/tasks, from this machine alone, and SIGQUIT, which\n"
+    "                        writes to stderr, show all tasks\n"
     "  --help, --version\n"
     "\n"
     "T is a time: 250us, 10ms, 1.5s, 2m.\n";
@@ -102,7 +104,7 @@ static int parse_latency(const char *text, struct options *options)
 
 /* ---- the options, and where their values go ------------------------------------------------ */
 
-enum kind { TEXT, NUMBER, COUNT, WORKERS, SIZE, PORT, TIME, LATENCY };
+enum kind { TEXT, NUMBER, COUNT, WORKERS, SIZE, PORT, TIME, LATENCY, FLAG };
 
 static const struct {
     const char *name;
@@ -125,6 +127,7 @@ static const struct {
     { "head-max", SIZE, offsetof(struct options, http.head_max) },
     { "body-max", SIZE, offsetof(struct options, http.body_max) },
     { "connections-max", COUNT, offsetof(struct options, http.connections_max) },
+    { "debug", FLAG, offsetof(struct options, debug) },
 };
 enum { KNOWN = sizeof(known) / sizeof(*known) };
 
@@ -138,6 +141,9 @@ static int store(int index, const char *value, struct options *options)
     switch (known[index].kind) {
     case TEXT:
         *(const char **)target = value;
+        break;
+    case FLAG:
+        *(bool *)target = true;
         break;
     case TIME:
         return parse_time(value, value + strlen(value), target);
@@ -167,11 +173,13 @@ static int store(int index, const char *value, struct options *options)
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
-/* For getopt: those above by their index, and the two without a value. */
+/* For getopt: those above by their index, and two that are no options of the service. */
 static void make_table(struct option *table)
 {
     for (int i = 0; i < KNOWN; i++)
-        table[i] = (struct option){ known[i].name, required_argument, NULL, 256 + i };
+        table[i] = (struct option){
+            known[i].name, known[i].kind == FLAG ? no_argument : required_argument, NULL, 256 + i
+        };
     table[KNOWN] = (struct option){ "help", no_argument, NULL, 'h' };
     table[KNOWN + 1] = (struct option){ "version", no_argument, NULL, 'v' };
     table[KNOWN + 2] = (struct option){ 0 };

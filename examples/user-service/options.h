@@ -3,6 +3,7 @@
 #define OPTIONS_H
 
 #include <bide/http.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct options {
@@ -12,6 +13,7 @@ struct options {
     bide_time latency_posts;
     bide_time in_place;       /* how long a query may keep the worker; 0: not at all */
     bide_time busy;           /* how long a lock on the database is waited for */
+    bool debug;               /* show what it is doing: GET /debug/tasks, SIGQUIT */
     unsigned workers;         /* threads that serve; 0: one for each processor */
     struct bide_http_options http;
 };

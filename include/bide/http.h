@@ -41,6 +41,7 @@
 #define BIDE_HTTP_H
 
 #include <bide/future.h>
+#include <sys/socket.h>
 
 struct bide_http_request;
 struct bide_http_server;
@@ -248,6 +249,11 @@ BIDE_API void *bide_http_alloc(struct bide_http_request *req, size_t size);
 
 /* The server that the request came to. */
 BIDE_API struct bide_http_server *bide_http_server(const struct bide_http_request *req);
+
+/* bide_http_peer - the address that the connection comes from, as getpeername(2); behind a proxy it
+ * is the proxy's. Returns 0 or -errno. Does not suspend. */
+BIDE_API int bide_http_peer(const struct bide_http_request *req, struct sockaddr *ret_addr,
+                            socklen_t *addr_size);
 
 /* ---- the response ------------------------------------------------------------------------ */
 

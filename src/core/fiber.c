@@ -99,7 +99,8 @@ void bide__schedule(struct bide__fiber *fiber)
 void bide__park(struct bide__fiber *fiber)
 {
     fiber->parked = 1;
-    fiber->parked_at = bide__tick(fiber->worker->clock);
+    if (BIDE__INSPECT)
+        fiber->parked_at = bide__tick(fiber->worker->clock);
     bide__schedule(fiber);
 }
 

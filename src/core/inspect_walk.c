@@ -4,7 +4,8 @@
  * No recursion, since a tree may be deeper than a stack: the nodes are the queue of what is still
  * to be looked into. On a fiber's stack stand, one above the other, its task, the futures that are
  * awaited there, and children of joins that run there; they are its chain. The groups that are open
- * on the stack are, outermost first, each of one of the chain.
+ * on the stack are each of one of the chain; nearly in the same order, but a join may have got its
+ * group after one further in.
  */
 #include "core/inspect.h"
 
@@ -109,14 +110,14 @@ static const char *its(const struct bide__group *g)
     return g->policy & POLICY_FIRST_DONE ? "its race" : "its join";
 }
 
-/* The innermost group that waits, which the fiber is parked for. */
+/* One group at most waits: the innermost, when the fiber is parked for it. */
 static const char *waits_for_group(const struct bide__fiber *fiber)
 {
-    const struct bide__list *last = fiber->groups.prev;
-    const struct bide__group *g = bide__container(last, struct bide__group, open);
-    if (last == &fiber->groups || !g->waiting)
-        return "a future that was started";
-    return its(g);
+    const struct bide__list *at = fiber->groups.prev;
+    for (; at != &fiber->groups; at = at->prev)
+        if (bide__container(at, struct bide__group, open)->waiting)
+            return its(bide__container(at, struct bide__group, open));
+    return "a future that was started";
 }
 
 /* Ticks wrap around, after weeks. */
@@ -253,18 +254,21 @@ static int node_of(const struct chain *chain)
     return chain->at < 0 ? chain->outermost : chain->from + chain->at;
 }
 
-/* The next group's is `frame`: the same member as the last one's, or one further in. */
+static const void *key_of(const struct bide__part *part, const struct chain *chain)
+{
+    int at = node_of(chain);
+    return at >= 0 ? part->nodes[at].key : NULL;
+}
+
+/* To the member that is `frame`: most likely the last group's, or one further in. One that is none,
+ * of a scope by hand whose function has returned, changes nothing. */
 static void go_to(struct chain *chain, const struct bide__part *part, const void *frame)
 {
-    for (int at = chain->at; chain->from + at < chain->to; at++) {
-        const void *key = at >= 0                ? part->nodes[chain->from + at].key
-                          : chain->outermost >= 0 ? part->nodes[chain->outermost].key
-                                                  : NULL;
-        if (key == frame) {
-            chain->at = at;
-            return;
-        }
-    }
+    int begin = chain->at, members = chain->to - chain->from + 1;
+    for (int i = 0; i < members && key_of(part, chain) != frame; i++)
+        chain->at = chain->from + chain->at + 1 < chain->to ? chain->at + 1 : -1;
+    if (key_of(part, chain) != frame)
+        chain->at = begin;
 }
 
 /* A child may run on the same stack: then it is the next member of the chain. */

@@ -129,7 +129,8 @@ void *bide__spawn_slot(struct bide_scope *scope, size_t size, const char *site)
     if (!copy)
         return NULL;
     copy->site = site;
-    copy->at = w ? w->clock : 0;
+    if (BIDE__INSPECT)
+        copy->at = w ? w->clock : 0;
     return &copy->future;
 }
 

@@ -124,7 +124,7 @@ void bide__poll(struct bide__worker *w, bool wait)
         bide__post_flush(w);
     bide__read_inbox(w);
     bide__count(&w->stats.turns, 1);
-    if (w->wheel.count || w->stats.turns % CLOCK_EVERY == 0)
+    if (w->wheel.count || (BIDE__INSPECT && w->stats.turns % CLOCK_EVERY == 0))
         look_at_clock(w);
     if (w->wheel.count)
         bide__wheel_fire(&w->wheel, w->clock);

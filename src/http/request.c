@@ -13,6 +13,12 @@ struct bide_http_server *bide_http_server(const struct bide_http_request *req)
     return bide__http_of(req)->server;
 }
 
+int bide_http_peer(const struct bide_http_request *req, struct sockaddr *ret_addr,
+                   socklen_t *addr_size)
+{
+    return bide_getpeername(bide__http_of(req)->fd, ret_addr, addr_size);
+}
+
 void *bide_http_alloc(struct bide_http_request *req, size_t size)
 {
     return bide__http_arena_alloc(&bide__http_of(req)->arena, size);

@@ -84,6 +84,38 @@ FIBER_TEST(join_in_a_race)
     free(text);
 }
 
+static int join_leaves(struct bide_event *event)
+{
+    bide_let awaits_leaf = async(bide_event_wait, event);
+    return race(&awaits_leaf, async(bide_sleep, BIDE_S));
+}
+ASYNC(int, join_leaves, struct bide_event *)
+
+static int dumps_and_sets(struct bide_event *event, char **ret_text)
+{
+    *ret_text = shown();
+    bide_event_set(event);
+    return 0;
+}
+ASYNC(int, dumps_and_sets, struct bide_event *, char **)
+
+/* The inner group is there before the outer one, which comes when the inner one suspends. */
+FIBER_TEST(group_before_its_outer_one)
+{
+    struct bide_event event = { 0 };
+    char *text = NULL;
+    join(async(join_leaves, &event), async(dumps_and_sets, &event, &text));
+    CHECK_STR(text, "5 tasks\n"
+                    "group_before_its_outer_one_fiber: waits for its join\n"
+                    "  join of 2\n"
+                    "    join_leaves: waits for its race\n"
+                    "      race of 2\n"
+                    "        bide_event_wait: waits for event\n"
+                    "        bide_sleep: waits for sleep\n"
+                    "    dumps_and_sets: running\n");
+    free(text);
+}
+
 static int fails_at_once(void)
 {
     return -EIO;
