@@ -9,6 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/staged" >/dev/null
 mv "$work/staged" "$work/prefix"
+test -f "$work/prefix/share/bide/gdb/bide.py"
 libdir=$(dirname "$(find "$work/prefix" -name libbide.a)")
 cc="cc -std=gnu11 -Wall -Wextra -Werror tests/install/consumer.c"
 

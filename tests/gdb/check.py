@@ -56,7 +56,7 @@ def check_tree(output, sleeps):
     on_worker = "on worker 1: " if os.environ.get("BIDE_WORKERS") != "1" else ""
     in_order(output,
              r"^worker 0, thread 1, (io_uring|epoll)$",
-             r"^  #1 whole\(\d\): runs on thread 1$",
+             r'^  #1 "all of it" whole\(\d\): runs$',
              r"^    scope at .*tree\.c:\d+, 6 left$",
              r'^      #2 "reader 1" serve\(\d+\): in read_request, recv on fd \d+ '
              r"\(spawned at .*tree\.c:\d+\)$",
@@ -65,7 +65,7 @@ def check_tree(output, sleeps):
              r"^        join at .*tree\.c:\d+, 2 left$",
              r"^          #5 want_mutex\(3\): mutex_lock\(0x[0-9a-f]+ <shared.*>\), held by #3$",
              r"^          #6 bide_sleep: %s$" % sleeps,
-             r"^      #7 bide_event_wait: event_wait\(",
+             r"^      #7 want_last\(\): mutex_lock\(0x[0-9a-f]+ <shared.*>\), held by #1 \(spawned",
              r"^      #8 on_any_worker\(\)",
              r"^      #9 on_any_worker\(\)")
     in_order(output, r"#[89] on_any_worker\(\)( on worker 1)?: event_wait")
@@ -80,7 +80,7 @@ def check_traces(reader, waiter, sleeper, main):
     in_order(reader, r'^#2 "reader 1"', r" bide_recv \(fd=", r" read_request \(fd=",
              r"^ +local_of_reader = 4711$", r" serve \(fd=")
     in_order(sleeper, r"^#6 bide_sleep", r"^It has no stack")
-    in_order(main, r"^#1 whole", r" whole \(aborts=", r" main \(argc=")
+    in_order(main, r'^#1 "all of it" whole', r" whole \(aborts=", r" main \(argc=")
     for output in reader, waiter, sleeper, main:
         if "corrupt" in output or "Python Exception" in output:
             fail("an error", output)

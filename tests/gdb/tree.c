@@ -3,14 +3,15 @@
 #include <bide/bide.h>
 #include <bide/keywords.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 static struct {
-    struct bide_mutex mutex;
+    struct bide_mutex mutex, last;
     struct bide_event go;
-    struct bide_event spread_waits;
+    atomic_int spread;
     int ends[2];
 } shared;
 
@@ -63,9 +64,15 @@ static int join_both(void)
 }
 ASYNC(int, join_both)
 
+static int want_last(void)
+{
+    return bide_mutex_lock(&shared.last);
+}
+ASYNC(int, want_last)
+
 static int on_any_worker(void)
 {
-    bide_event_set(&shared.spread_waits);
+    shared.spread++;
     return bide_event_wait(&shared.go);
 }
 ASYNC(int, on_any_worker)
@@ -94,15 +101,18 @@ static void wait_for_workers(void)
 
 static int whole(int aborts)
 {
+    bide_name("all of it");
     wait_for_workers();
+    bide_mutex_lock(&shared.last);
     scope(s) {
         spawn(&s, async(serve, shared.ends[0]));
         spawn(&s, async(hold_mutex));
         spawn(&s, async(join_both));
-        spawn(&s, async(bide_event_wait, &shared.go));
+        spawn(&s, async(want_last));
         for (int i = 0; i < 2; i++)
             spawn_spread(&s, async(on_any_worker));
-        bide_event_wait(&shared.spread_waits);
+        while (shared.spread < 2)
+            bide_sleep(BIDE_MS);
         bide_sleep(100 * BIDE_MS);
         stop_here();
         if (aborts)

@@ -12,10 +12,10 @@ import time
 import gdb
 import gdb.unwinder
 
-COLD, RUNNING, DONE = range(3)
+COLD, DONE = 0, 2
 HEAP, QUEUED, MALLOC = 4, 8, 32
 FIRST_DONE, FIRST_ERROR, SCOPE = 1, 2, 4
-DEEPEST = 100000  # of a list or chain that may be damaged, or just changing
+DEEPEST = 10**7  # of a list or chain that may be damaged, or just changing
 
 
 # ---- reading ----------------------------------------------------------------------------------
@@ -58,9 +58,10 @@ def items(head, name, *members):
 
 
 def string(value):
+    if value.type.code == gdb.TYPE_CODE_PTR and not int(value):
+        return ""
     try:
-        return value.string(errors="replace") if value.type.code != gdb.TYPE_CODE_PTR or \
-            int(value) else ""
+        return value.string(errors="replace")
     except gdb.MemoryError:
         return "?"
 
@@ -83,38 +84,35 @@ class Selection:
         frame.select()
 
 
+def all_workers():
+    """Of all runtimes: those in the list of src/core/inspect.c."""
+    for symbol in gdb.lookup_static_symbols("workers"):
+        if symbol.symtab.filename.endswith("core/inspect.c"):
+            yield from items(symbol.value(), "bide__worker", "inspected", "link")
+
+
 class Threads:
-    """What each thread runs."""
+    """The workers, and what each of them runs. A thread is None where that can't be found out."""
 
     def __init__(self):
-        self.by_fiber, self.by_self, self.workers, self.error = {}, {}, {}, None
+        self.by_self, self.by_fiber = {}, {}
         if gdb.selected_thread() is None:
             raise gdb.GdbError("No process and no core file.")
         with Selection():
-            for thread in sorted(gdb.selected_inferior().threads(), key=lambda t: t.num):
+            for thread in gdb.selected_inferior().threads():
                 thread.switch()
-                self.add(thread)
+                try:
+                    self.by_self[int(gdb.parse_and_eval("&bide__self"))] = thread
+                except gdb.error:
+                    pass
+        self.workers = sorted(all_workers(), key=lambda w: (int(w["pool"]), int(w["index"])))
+        for worker in self.workers:
+            here = worker["inspected"]["self"]
+            if int(here["fiber"]):
+                self.by_fiber[int(here["fiber"])] = (self.of(worker), here["current"])
 
-    def add(self, thread):
-        try:
-            here = gdb.parse_and_eval("bide__self")
-        except gdb.error as error:
-            self.error = "Thread %d: %s" % (thread.num, error)
-            return
-        self.by_self[int(here.address)] = thread
-        if int(here["fiber"]):
-            self.by_fiber[int(here["fiber"])] = (thread, here["current"])
-            self.add_worker(here["fiber"]["worker"])
-
-    def add_worker(self, worker):
-        self.workers[int(worker)] = worker
-        team = worker["team"]
-        if not int(team):
-            return
-        for i in range(int(team["count"])):
-            other = team["workers"][i]
-            if int(other):
-                self.workers[int(other)] = other
+    def of(self, worker):
+        return self.by_self.get(int(worker["inspected"]["self"]))
 
 
 # ---- what a future is, in words ---------------------------------------------------------------
@@ -227,10 +225,10 @@ class Tree:
         self.threads = Threads()
         self.tasks, self.holders, self.roots = [], {}, []
         self.fibers_to_walk = []
-        workers = sorted(self.threads.workers.values(), key=lambda w: (int(w["pool"]),
-                                                                       int(w["index"])))
-        for worker in workers:
-            self.roots.append(self.worker(worker))
+        pools = sorted({int(worker["pool"]) for worker in self.threads.workers})
+        for worker in self.threads.workers:
+            runtime = "runtime %d, " % pools.index(int(worker["pool"])) if len(pools) > 1 else ""
+            self.roots.append(self.worker(worker, runtime))
         # Fibers of children are walked one after the other: a tree may be deep.
         while self.fibers_to_walk:
             node, fiber = self.fibers_to_walk.pop()
@@ -249,16 +247,15 @@ class Tree:
             yield node, depth
             stack.extend((child, depth + 1) for child in reversed(node.children))
 
-    def worker(self, worker):
-        running = self.threads.by_fiber
-        thread = next((t for f, (t, _) in running.items()
-                       if int(gdb.Value(f).cast(pointer_to("bide__fiber"))["worker"]) ==
-                       int(worker)), None)
-        node = Node("worker %d%s, %s%s" % (
-            int(worker["index"]), ", thread %d" % thread.num if thread else "",
+    def worker(self, worker, runtime):
+        thread = self.threads.of(worker)
+        node = Node("%sworker %d%s, %s%s" % (
+            runtime, int(worker["index"]), ", thread %d" % thread.num if thread else "",
             string(worker["stats"]["reactor"]),
             ", asleep in it" if int(worker["asleep"]) else ""))
         self.fiber(node, worker["root"].address)
+        if node.children:  # which has the locks of all that runs on a thread's own stack
+            self.holders[int(worker["inspected"]["self"])] = node.children[0]
         return node
 
     def chain(self, fiber):
@@ -313,13 +310,23 @@ class Tree:
         elif int(future["type"]["leaf"]):
             node.state, node.holder = describe_leaf(future)
         else:
-            node.fiber = future["fiber"]
-            name = string(node.fiber["name"]) if int(node.fiber["task"]) == int(future) else ""
-            function = node.name + arguments(future_struct(future))
-            node.name = '"%s" %s' % (name, function) if name else function
-            if int(node.fiber["worker"]) != int(group["fiber"]["worker"]):
-                node.name += " on worker %d" % int(node.fiber["worker"]["index"])
+            node.name += arguments(future_struct(future))
+            try:
+                self.stack(node, future["fiber"], group)
+            except gdb.MemoryError as error:
+                node.state = "its stack is lost: %s" % error
         return node
+
+    def stack(self, node, fiber, group):
+        """node's task runs on this one."""
+        future = int(node.future)
+        task = int(fiber["task"]) or (0 if int(group["frame"]) else future)
+        name = string(fiber["name"]) if task == future else ""
+        if name:
+            node.name = '"%s" %s' % (name, node.name)
+        if int(fiber["worker"]) != int(group["fiber"]["worker"]):
+            node.name += " on worker %d" % int(fiber["worker"]["index"])
+        node.fiber = fiber
 
     def state(self, node, fiber, chain):
         """Of the innermost task on a fiber's stack."""
@@ -330,16 +337,16 @@ class Tree:
             names.append(string(future["type"]["name"]))
         inside = "in %s, " % " > ".join(reversed(names)) if names else ""
         if not int(fiber["parked"]):
-            thread, _ = self.threads.by_fiber.get(int(fiber), (None, None))
-            node.state = inside + ("runs on thread %d" % thread.num if thread else "is ready")
+            runs = int(fiber) in self.threads.by_fiber
+            node.state = inside + ("runs" if runs else "is ready")
         elif int(fiber["leaf"]):
             text, node.holder = describe_leaf(fiber["leaf"])
             node.state = inside + text
         else:
             waiting = [group_name(group) for group in items(fiber["groups"], "bide__group", "open")
                        if int(group["waiting"])]
-            node.state = inside + "waits for its %s" % waiting[-1] if waiting else \
-                inside + "waits for a future that was started"
+            node.state = inside + "waits for " + (
+                "its " + waiting[-1] if waiting else "a future that was started")
 
     def line(self, node):
         if node.future is None:
@@ -374,7 +381,7 @@ Each has a number, for `bide bt`."""
     def invoke(self, argument, from_tty):
         tree = make_tree()
         if not tree.roots:
-            print(tree.threads.error or "No thread is in a bide runtime.")
+            print("There is no runtime.")
         for node, depth in tree.walk():
             print("  " * depth + tree.line(node))
 
@@ -471,7 +478,10 @@ N is its number in `info bide`; ARGUMENTS are those of `backtrace`."""
         if node.fiber is None:
             print("It has no stack: it has not begun, or is one operation.")
             return
+        running = int(node.fiber) in tree.threads.by_fiber
         thread, _ = tree.threads.by_fiber.get(int(node.fiber), (None, None))
+        if running and thread is None:
+            raise gdb.GdbError("It is on a thread's own stack, and gdb can't tell which.")
         with Selection():
             if thread:
                 thread.switch()
