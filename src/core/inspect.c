@@ -155,7 +155,8 @@ static void deliver_question(struct bide__post *post)
 /* ---- asking ---- */
 
 /* NULL: no memory. */
-static struct bide__part *add_part(struct bide__dump *dump, struct bide__worker *w)
+static struct bide__part *add_part(struct bide__dump *dump, struct bide__worker *w,
+                                   bool backtraces)
 {
     struct bide__part *part = bide__alloc_zero(sizeof(*part));
     if (!part)
@@ -165,6 +166,7 @@ static struct bide__part *add_part(struct bide__dump *dump, struct bide__worker 
     part->index = w->index;
     part->reactor = w->stats.reactor;
     part->runtime = w->pool;
+    part->backtraces = backtraces;
     part->post.deliver = deliver_question;
     /* In the order of the workers, after those of the same runtime. */
     struct bide__part **at = &dump->parts;
@@ -178,11 +180,11 @@ static struct bide__part *add_part(struct bide__dump *dump, struct bide__worker 
 }
 
 /* Under the lock. */
-static int add_parts(struct bide__dump *dump, const struct bide__worker *of)
+static int add_parts(struct bide__dump *dump, const struct bide__worker *of, bool backtraces)
 {
     for (struct bide__list *at = workers.next; at != &workers; at = at->next) {
         struct bide__worker *w = bide__container(at, struct bide__worker, inspected.link);
-        if ((!of || w->pool == of->pool) && !add_part(dump, w))
+        if ((!of || w->pool == of->pool) && !add_part(dump, w, backtraces))
             return -ENOMEM;
     }
     return 0;
@@ -195,7 +197,7 @@ static bool is_own(const struct bide__part *part)
 }
 
 /* Those of one worker's runtime, or of all. */
-static struct bide__dump *ask(const struct bide__worker *of)
+static struct bide__dump *ask(const struct bide__worker *of, bool backtraces)
 {
     struct bide__dump *dump = bide__alloc_zero(sizeof(*dump));
     if (!dump)
@@ -203,7 +205,7 @@ static struct bide__dump *ask(const struct bide__worker *of)
     dump->users = 1;
     dump->post.deliver = deliver_over;
     pthread_mutex_lock(&lock);
-    if (add_parts(dump, of) < 0) {
+    if (add_parts(dump, of, backtraces) < 0) {
         leave_and_unlock(dump);
         return NULL;
     }
@@ -346,7 +348,7 @@ static void answer_own(struct bide__dump *dump, struct bide__fiber *fiber)
 static int dump_with(const struct bide_dump_options *options, struct bide__text *text)
 {
     struct bide__fiber *fiber = bide__self.fiber;
-    struct bide__dump *dump = ask(fiber ? fiber->worker : NULL);
+    struct bide__dump *dump = ask(fiber ? fiber->worker : NULL, options->backtraces);
     if (!dump)
         return -ENOMEM;
     answer_own(dump, fiber);
@@ -361,7 +363,7 @@ static int dump_with(const struct bide_dump_options *options, struct bide__text 
 char *bide__dump_deadlock(struct bide__worker *w)
 {
     struct bide__text text = { 0 };
-    struct bide__dump *dump = ask(w);
+    struct bide__dump *dump = ask(w, false);
     if (!dump)
         return NULL;
     answer_own(dump, NULL);

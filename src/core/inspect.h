@@ -34,6 +34,8 @@ struct bide__node {
     bide_time since;      /* it waits; 0: not known */
     bide_time spawned;    /* when it was; 0: not known */
     size_t stack_used, stack_size; /* bytes; 0: no stack of its own, or a thread's */
+    void *const *frames;  /* return addresses, innermost first; NULL: not asked for, or it runs */
+    int frame_count;
     size_t pending;       /* of a group: children that are not over */
     int parent, first, last, next; /* nodes; -1: none. All but the parent are inspect_tree.c's */
     int stands_for;       /* the node of another worker that is to be shown for it, or -1 */
@@ -54,6 +56,7 @@ struct bide__part {
     unsigned index;
     const char *reactor;
     const void *runtime; /* the same for all workers of one */
+    bool backtraces;
     /* The worker's, then who asks's. */
     struct bide__node *nodes;
     int count, room;

@@ -2,6 +2,7 @@
  * core/inspect_json.c - the tree as JSON (RFC 8259). Members that are not known are left out.
  */
 #include "core/inspect.h"
+#include "platform/backtrace.h"
 
 #include <string.h>
 
@@ -96,6 +97,18 @@ static void add_figures(const struct bide__tree *tree, struct bide__text *text,
     }
 }
 
+static void add_frames(struct bide__text *text, const struct bide__node *node)
+{
+    char frame[512];
+    add(text, ",\"frames\":[");
+    for (int i = 0; i < node->frame_count; i++) {
+        bide__frame_text(node->frames[i], frame, sizeof(frame));
+        add(text, i ? "," : "");
+        add_string(text, frame);
+    }
+    add(text, "]");
+}
+
 /* All of a node but its children, and open for them. */
 static void add_node(const struct bide__tree *tree, struct bide__text *text,
                      const struct bide__node *node)
@@ -124,6 +137,8 @@ static void add_node(const struct bide__tree *tree, struct bide__text *text,
     add_text(text, "site", node->site);
     if (!tree->brief)
         add_figures(tree, text, node);
+    if (node->frame_count)
+        add_frames(text, node);
     add(text, ",\"children\":[");
 }
 

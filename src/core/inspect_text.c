@@ -1,5 +1,6 @@
 /* core/inspect_text.c - the tree as text, a line a node. */
 #include "core/inspect.h"
+#include "platform/backtrace.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -170,6 +171,18 @@ static void add_indent(struct bide__text *text, int depth)
         bide__text_print(text, "(level %d) ", depth);
 }
 
+static void add_frames(struct bide__text *text, const struct bide__node *node, int depth)
+{
+    char frame[LINE];
+    for (int i = 0; i < node->frame_count; i++) {
+        bide__frame_text(node->frames[i], frame, sizeof(frame));
+        add_indent(text, depth);
+        add_string(text, "  | ");
+        add_plain(text, frame);
+        add_string(text, "\n");
+    }
+}
+
 void bide__tree_line(const struct bide__tree *tree, struct bide__text *text,
                      const struct bide__node *node, int depth)
 {
@@ -187,6 +200,7 @@ void bide__tree_line(const struct bide__tree *tree, struct bide__text *text,
         add_plain(text, node->site);
     }
     add_string(text, "\n");
+    add_frames(text, node, depth);
 }
 
 /* ---- all of it ---- */

@@ -8,7 +8,9 @@
  * group after one further in.
  */
 #include "core/inspect.h"
+#include "platform/backtrace.h"
 
+#include <execinfo.h>
 #include <string.h>
 
 enum { NODES_FIRST = 64, STRINGS = 64 * 1024 };
@@ -23,11 +25,12 @@ struct bide__strings {
 };
 
 /* NULL: no memory, which is noted. */
-static const char *keep(struct bide__part *part, const char *string)
+static void *keep_bytes(struct bide__part *part, const void *bytes, size_t size, size_t alignment)
 {
-    size_t size = strlen(string) + 1;
     struct bide__strings *strings = part->strings;
-    if (!strings || size > STRINGS - strings->used) {
+    if (strings)
+        strings->used = (strings->used + alignment - 1) & -alignment;
+    if (!strings || strings->used > STRINGS || size > STRINGS - strings->used) {
         strings = bide__alloc(sizeof(*strings));
         if (!strings) {
             part->no_memory = true;
@@ -39,7 +42,12 @@ static const char *keep(struct bide__part *part, const char *string)
     }
     char *kept = strings->bytes + strings->used;
     strings->used += size;
-    return memcpy(kept, string, size);
+    return memcpy(kept, bytes, size);
+}
+
+static const char *keep(struct bide__part *part, const char *string)
+{
+    return keep_bytes(part, string, strlen(string) + 1, 1);
 }
 
 void bide__inspect_free_part(struct bide__part *part)
@@ -156,6 +164,18 @@ static void note_stack(struct bide__node *node, const struct bide__fiber *fiber)
         return;
     node->stack_size = (size_t)((const char *)fiber - fiber->bottom);
     node->stack_used = (size_t)((const char *)fiber - sp);
+}
+
+/* A worker that is idle looks for what is new on the stack of the last fiber that it ran. */
+static void note_frames(struct bide__part *part, struct bide__node *node,
+                        const struct bide__fiber *fiber)
+{
+    void *frames[BIDE__FRAMES_MAX];
+    int n = fiber == bide__self.fiber ? backtrace(frames, BIDE__FRAMES_MAX)
+                                      : bide__context_backtrace(&fiber->context, frames,
+                                                                BIDE__FRAMES_MAX);
+    node->frames = keep_bytes(part, frames, (size_t)n * sizeof(*frames), sizeof(*frames));
+    node->frame_count = node->frames ? n : 0;
 }
 
 /* ---- children ---- */
@@ -334,6 +354,8 @@ static void walk_fiber(struct bide__part *part, const struct bide__fiber *fiber,
         return;
     part->nodes[task].owner = fiber->bottom ? (const void *)fiber : part->worker->inspected.self;
     note_stack(&part->nodes[task], fiber);
+    if (part->backtraces && fiber != asks)
+        note_frames(part, &part->nodes[task], fiber);
 }
 
 void bide__inspect_walk(struct bide__part *part, struct bide__worker *w,

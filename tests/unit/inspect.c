@@ -411,4 +411,27 @@ FIBER_TEST(no_memory)
     CHECK(complete);
 }
 
+/* ---- where they stand ---- */
+
+FIBER_TEST(with_backtraces)
+{
+    struct bide_event event = { 0 };
+    struct bide_dump_options options = { .brief = 1, .backtraces = 1 };
+    let f = async(wait_for, &event);
+    scope(s) {
+        bide_start(&f);
+        bide_yield();
+        for (int json = 0; json < 2; json++) {
+            char *text;
+            options.json = json != 0;
+            CHECK_EQ(bide_dump_with(&options, &text, NULL), 0);
+            const char *task = strstr(text, json ? "\"function\":\"wait_for\"" : "wait_for: waits");
+            CHECK(task);
+            CHECK(strstr(task, json ? "\"frames\":[\"" : "\n      | "));
+            free(text);
+        }
+        bide_event_set(&event);
+    }
+}
+
 TEST_MAIN()
