@@ -41,6 +41,7 @@ static struct bide__list watched = { &watched, &watched }; /* bide__watch.link; 
 static enum { NO_THREAD, RUNS, LEFT } state;               /* under lock */
 static pthread_t thread;
 static bool ending; /* under lock: the process exits */
+static const struct bide__worker *printed; /* under lock: the report on it is being printed */
 
 /* ---- one report at a time: what is said in it ---- */
 
@@ -114,7 +115,6 @@ static bool ask(struct bide__worker *w)
         before.sa_flags & SA_SIGINFO ||
         (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN))
         return false;
-    backtrace(report.frames, 1); /* the first one loads a library, no work for a handler */
     sigemptyset(&ours.sa_mask);
     sigaction(SIGURG, &ours, NULL);
     __atomic_store_n(&suspect, w, __ATOMIC_RELAXED);
@@ -200,25 +200,42 @@ static void print(const struct bide_stall *stall)
     (void)written;
 }
 
-/* Without the lock: w stays because it is being reported on. */
+/* Nothing of w is looked at any more: it may end. */
+static void let_go(struct bide__worker *w, bool prints)
+{
+    pthread_mutex_lock(&lock);
+    w->watch.reporting = false;
+    if (prints)
+        printed = w;
+    pthread_cond_broadcast(&reported);
+    pthread_mutex_unlock(&lock);
+}
+
+/*
+ * Without the lock: w stays because it is being reported on. Not while the report is printed, since
+ * to name the frames is to wait for the loader's lock. A constructor in a library that the stalled
+ * thread loads runs under it, and bide_run in there has to return before the lock is free.
+ */
 static void tell(struct bide__worker *w, bide_time held)
 {
     if (!ask(w))
         look_inside(w);
-    if (report.moved_on) /* a moment ago: whose stall it was is not to be known any more */
-        return;
     int own = report.frame_count > OWN_FRAMES ? OWN_FRAMES : 0; /* the handler's, and its caller */
     struct bide_stall stall = { .name = report.name,
                                 .site = report.site,
                                 .held = held,
                                 .frames = report.frames + own,
                                 .frame_count = report.frame_count - own };
-    if (w->config.on_stall)
+    /* Moved on a moment ago: whose stall it was is not to be known any more. */
+    bool prints = !report.moved_on && !w->config.on_stall;
+    if (!report.moved_on && w->config.on_stall) {
         w->config.on_stall(&stall, w->config.on_stall_user);
-    else
+        if (w->generation != bide__fork_generation)
+            bide__forked("on_stall returns");
+    }
+    let_go(w, prints);
+    if (prints)
         print(&stall);
-    if (w->generation != bide__fork_generation)
-        bide__forked("on_stall returns");
 }
 
 /* ---- looking ---- */
@@ -251,9 +268,33 @@ static struct bide__worker *worker_of(struct bide__list *link)
     return bide__container(link, struct bide__worker, watch.link);
 }
 
+/* The first backtrace loads a library: no work for a handler. Without the lock, and before anybody
+ * is reported on: it waits for the loader's lock as well. */
+static void load_backtrace(void)
+{
+    static bool loaded;
+    void *frame;
+    if (loaded)
+        return;
+    pthread_mutex_unlock(&lock);
+    backtrace(&frame, 1);
+    pthread_mutex_lock(&lock);
+    loaded = true;
+}
+
+static bool any_due(bide_time now)
+{
+    for (struct bide__list *at = watched.next; at != &watched; at = at->next)
+        if (is_due(&worker_of(at)->watch, now))
+            return true;
+    return false;
+}
+
 /* From the beginning each time, since the list may change while one is told of. */
 static void report_due(bide_time now)
 {
+    if (any_due(now))
+        load_backtrace();
     for (struct bide__list *at = watched.next; at != &watched; at = at->next) {
         struct bide__worker *w = worker_of(at);
         if (!is_due(&w->watch, now))
@@ -262,7 +303,7 @@ static void report_due(bide_time now)
         pthread_mutex_unlock(&lock);
         tell(w, now - w->watch.since);
         pthread_mutex_lock(&lock);
-        w->watch.reporting = false;
+        printed = NULL;
         pthread_cond_broadcast(&reported);
         at = &watched;
     }
@@ -286,10 +327,11 @@ static bool look_at_all(bide_time now, bool late)
     return any;
 }
 
-static void wait_until(bide_time until)
+/* False: the time is over. */
+static bool wait_until(pthread_cond_t *changed, bide_time until)
 {
     struct timespec at = { .tv_sec = until / BIDE_S, .tv_nsec = until % BIDE_S };
-    pthread_cond_clockwait(&called, &lock, CLOCK_MONOTONIC, &at);
+    return pthread_cond_clockwait(changed, &lock, CLOCK_MONOTONIC, &at) == 0;
 }
 
 static void *thread_main(void *unused)
@@ -313,7 +355,7 @@ static void *thread_main(void *unused)
             if (idle)
                 __atomic_store_n(&bide__watch_dozes, 1, __ATOMIC_SEQ_CST);
             due = bide__clock() + tick();
-            wait_until(due);
+            wait_until(&called, due);
         }
         now = bide__clock();
     }
@@ -379,6 +421,7 @@ void bide__watch_after_fork(bool child)
         bide__list_init(&watched);
         bide__watch_dozes = 0;
         called = reported = (pthread_cond_t)PTHREAD_COND_INITIALIZER; /* nobody waits any more */
+        printed = NULL;
         phase = NOBODY_ASKED;
         if (sigaction(SIGURG, NULL, &now) == 0 && now.sa_handler == on_signal)
             signal(SIGURG, SIG_DFL);
@@ -430,6 +473,14 @@ void bide__watch(struct bide__worker *w)
     bide__watch_awake();
 }
 
+/* A report is out before bide_run returns, if its printing does not have to wait. */
+static void wait_for_print(const struct bide__worker *w)
+{
+    bide_time until = bide__clock() + ANSWER_MS * BIDE_MS;
+    while (printed == w && wait_until(&reported, until))
+        continue;
+}
+
 void bide__unwatch(struct bide__worker *w)
 {
     if (!w->watch.limit)
@@ -438,6 +489,7 @@ void bide__unwatch(struct bide__worker *w)
     while (w->watch.reporting)
         pthread_cond_wait(&reported, &lock);
     bide__list_remove(&w->watch.link);
+    wait_for_print(w);
     bool last = bide__list_empty(&watched);
     pthread_mutex_unlock(&lock);
     if (last)
