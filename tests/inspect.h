@@ -15,6 +15,14 @@ __attribute__((constructor)) static void be_patient(void)
     bide__inspect_patience = 60 * BIDE_S;
 }
 
+/* Is " from " or " at " followed by FILE.c:LINE alone? */
+static inline bool is_site(const char *at, const char *end)
+{
+    const char *file = strchr(at + 1, ' ') + 1;
+    const char *space = memchr(file, ' ', (size_t)(end - file));
+    return !space && memmem(file, (size_t)(end - file), ".c:", 3);
+}
+
 /* Cut off " from FILE:LINE" and " at FILE:LINE" at the end of each line. */
 static inline void cut_sites(char *text)
 {
@@ -22,7 +30,7 @@ static inline void cut_sites(char *text)
     for (char *at = text; *at; at++) {
         char *end = strchr(at, '\n');
         for (char *c = at; c < end; c++)
-            if (strncmp(c, " from /", 7) == 0 || strncmp(c, " at /", 5) == 0)
+            if ((strncmp(c, " from ", 6) == 0 || strncmp(c, " at ", 4) == 0) && is_site(c, end))
                 *c = '\n';
         size_t size = (size_t)(strchr(at, '\n') - at);
         memmove(to, at, size + 1);

@@ -25,12 +25,13 @@ static bool is_loopback(const struct bide_http_request *req)
             (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == IN_LOOPBACKNET));
 }
 
-/* ?format=json or text; without it what Accept says, and else text. */
+/* ?format=json or text; without it what Accept says, and else text. &backtraces: with those. */
 static int choose_format(struct bide_http_request *req, struct bide_dump_options *options)
 {
     const char *format = bide_http_query(req, "format");
     const char *accept = bide_http_header(req, "Accept");
 
+    options->backtraces = bide_http_query(req, "backtraces") != NULL;
     if (!format)
         options->json = accept && strstr(accept, "application/json");
     else if (!strcmp(format, "json"))
