@@ -124,8 +124,11 @@ BIDE_SUSPENDS BIDE_API int bide_rename(const char *from, const char *to);
 
 /* ---- sockets: these never suspend ---------------------------------------------------------- */
 
-/* As socket(2), bind(2), ...; the sockets are SOCK_CLOEXEC and SOCK_NONBLOCK. */
+/* As pipe2(2), socket(2), ...; the descriptors close on exec and are non-blocking. Those that the
+ * first three give are owned by the caller. */
+BIDE_API int bide_pipe(int ret_fds[2]); /* to read from, and to write to */
 BIDE_API int bide_socket(int domain, int type, int protocol);
+BIDE_API int bide_socketpair(int domain, int type, int protocol, int ret_fds[2]);
 BIDE_API int bide_bind(int fd, const struct sockaddr *addr, socklen_t addr_size);
 BIDE_API int bide_listen(int fd, int backlog);
 BIDE_API int bide_shutdown(int fd, int how);
@@ -156,6 +159,8 @@ enum bide__op {
     BIDE__OP_UNLINK,
     BIDE__OP_RENAME,
     /* Those that never wait. */
+    BIDE__OP_PIPE,
+    BIDE__OP_SOCKETPAIR,
     BIDE__OP_SOCKET,
     BIDE__OP_BIND,
     BIDE__OP_LISTEN,

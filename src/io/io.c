@@ -56,8 +56,10 @@ static void io_cancel(struct bide_future *f)
 
 static void io_block(struct bide_future *f)
 {
-    io_of(f)->stage = 0;
-    write_result(f, bide__io_block(io_of(f)));
+    struct bide__reactor *reactor = bide__reactor_here(); /* only one that stands in */
+    struct bide_io *io = io_of(f);
+    io->stage = 0;
+    write_result(f, reactor ? reactor->ops->call(reactor, io) : bide__io_block(io));
 }
 
 static const struct bide_leaf_ops io_ops = { io_start, io_cancel, io_block, bide__io_describe };
@@ -168,8 +170,19 @@ int bide_close(int fd)
 
 static int call(struct bide_io io)
 {
-    struct bide__worker *w = bide__worker();
-    return (int)(w ? w->reactor->ops->call(w->reactor, &io) : bide__io_perform(&io, true));
+    struct bide__reactor *reactor = bide__reactor_here();
+    return (int)(reactor ? reactor->ops->call(reactor, &io) : bide__io_perform(&io, true));
+}
+
+int bide_pipe(int ret_fds[2])
+{
+    return call((struct bide_io){ .op = BIDE__OP_PIPE, .buf = ret_fds });
+}
+
+int bide_socketpair(int domain, int type, int protocol, int ret_fds[2])
+{
+    return call((struct bide_io){ .op = BIDE__OP_SOCKETPAIR, .fd = domain, .flags = type,
+                                  .mask = (unsigned)protocol, .buf = ret_fds });
 }
 
 int bide_socket(int domain, int type, int protocol)

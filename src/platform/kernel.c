@@ -95,9 +95,33 @@ static int opened(int fd)
     return fd;
 }
 
+static int both_opened(int error, const int fds[2])
+{
+    if (error)
+        return error;
+    opened(fds[0]);
+    opened(fds[1]);
+    return 0;
+}
+
+static ssize_t pair_call(struct bide_io *io)
+{
+    if (bide__faulted()) {
+        errno = EMFILE;
+        return -1;
+    }
+    if (io->op == BIDE__OP_PIPE)
+        return both_opened(pipe2(io->buf, O_CLOEXEC | O_NONBLOCK), io->buf);
+    int type = io->flags | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    return both_opened(socketpair(io->fd, type, (int)io->mask, io->buf), io->buf);
+}
+
 static ssize_t socket_call(struct bide_io *io)
 {
     switch (io->op) {
+    case BIDE__OP_PIPE:
+    case BIDE__OP_SOCKETPAIR:
+        return pair_call(io);
     case BIDE__OP_SOCKET:
         if (bide__faulted()) {
             errno = EMFILE;

@@ -65,7 +65,7 @@ struct bide__reactor_ops {
      * -ECANCELED when it had no effect, else with its result. At most once for each io. */
     void (*cancel)(struct bide__reactor *reactor, struct bide_io *io);
 
-    /* Perform an operation that never waits (BIDE__OP_SOCKET and after). Its result or -errno. */
+    /* Perform an operation that never waits (BIDE__OP_PIPE and after). Its result or -errno. */
     ssize_t (*call)(struct bide__reactor *reactor, struct bide_io *io);
 
     /* Complete what has ended. Waits until something has, or until the point in time `until`, or

@@ -1,5 +1,5 @@
 /* platform/sim.c - the reactor of a simulation: its clock, its chance, its trace and its turns. */
-#include "platform/sim.h"
+#include "platform/sim_net.h"
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -65,6 +65,41 @@ static const char *const formats[] = {
     [BIDE__SIM_TIME] = "nothing is ready\n",
     [BIDE__SIM_OFFLOAD] = "an offloaded call begins\n",
     [BIDE__SIM_OFFLOADED] = "an offloaded call has ended\n",
+    [BIDE__SIM_LOST] = "a datagram of %lld bytes to port %lld is lost\n",
+    [BIDE__SIM_PARTED] = "two hosts are parted for %lld ns\n",
+};
+
+static const char *const operations[] = {
+    [BIDE__OP_READ] = "read",
+    [BIDE__OP_WRITE] = "write",
+    [BIDE__OP_READV] = "readv",
+    [BIDE__OP_WRITEV] = "writev",
+    [BIDE__OP_RECV] = "recv",
+    [BIDE__OP_SEND] = "send",
+    [BIDE__OP_RECVMSG] = "recvmsg",
+    [BIDE__OP_SENDMSG] = "sendmsg",
+    [BIDE__OP_ACCEPT] = "accept",
+    [BIDE__OP_CONNECT] = "connect",
+    [BIDE__OP_POLL] = "poll",
+    [BIDE__OP_CLOSE] = "close",
+    [BIDE__OP_PIPE] = "pipe",
+    [BIDE__OP_SOCKETPAIR] = "socketpair",
+    [BIDE__OP_SOCKET] = "socket",
+    [BIDE__OP_BIND] = "bind",
+    [BIDE__OP_LISTEN] = "listen",
+    [BIDE__OP_SHUTDOWN] = "shutdown",
+    [BIDE__OP_SETSOCKOPT] = "setsockopt",
+    [BIDE__OP_GETSOCKOPT] = "getsockopt",
+    [BIDE__OP_GETSOCKNAME] = "getsockname",
+};
+
+static const char *const messages[] = {
+    [BIDE__SIM_DATA] = "data",
+    [BIDE__SIM_END] = "the end of a stream",
+    [BIDE__SIM_RESET] = "a reset",
+    [BIDE__SIM_OPEN] = "a connect",
+    [BIDE__SIM_OPENED] = "a connect's success",
+    [BIDE__SIM_REFUSED] = "a connect's refusal",
 };
 
 static void add(struct bide__world *world, int64_t n)
@@ -90,8 +125,18 @@ void bide__sim_trace(struct bide__world *world, enum bide__sim_line line, int64_
     add(world, a);
     add(world, b);
     add(world, c);
-    if (world->options.trace)
-        fprintf(world->options.trace, formats[line], (long long)a, (long long)b, (long long)c);
+    FILE *trace = world->options.trace;
+    if (!trace)
+        return;
+    if (line == BIDE__SIM_DONE && b >= 0)
+        fprintf(trace, "%s of descriptor %lld: %lld\n", operations[a], (long long)b, (long long)c);
+    else if (line == BIDE__SIM_DONE)
+        fprintf(trace, "%s: %lld\n", operations[a], (long long)c);
+    else if (line == BIDE__SIM_ARRIVES)
+        fprintf(trace, "%s arrives at port %lld, %lld bytes\n", messages[a], (long long)c,
+                (long long)b);
+    else
+        fprintf(trace, formats[line], (long long)a, (long long)b, (long long)c);
 }
 
 void bide__sim_trace_text(struct bide__world *world, const char *text)
@@ -174,20 +219,6 @@ static void sim_wake(struct bide__reactor *reactor)
     __atomic_store_n(&bide__world(reactor)->woken, 1, __ATOMIC_RELEASE);
 }
 
-/* ---- operations ---- */
-
-static enum bide__submitted sim_submit(struct bide__reactor *reactor, struct bide_io *io)
-{
-    (void)reactor;
-    io->result = bide__io_perform(io, true);
-    return BIDE__SUBMIT_DONE;
-}
-
-static void sim_cancel(struct bide__reactor *reactor, struct bide_io *io)
-{
-    (void)reactor, (void)io;
-}
-
 /* ---- life ---- */
 
 void bide__sim_setup(struct bide__reactor *reactor, const struct bide_sim *options)
@@ -210,8 +241,20 @@ static int sim_create(struct bide__reactor **ret_reactor)
         return -ENOMEM;
     world->base.wake_fd = -1;
     world->start = world->now = START;
+    bide__list_init(&world->files);
+    bide__list_init(&world->packets);
+    bide__list_init(&world->bound);
+    bide__list_init(&world->parted);
     *ret_reactor = &world->base;
     return 0;
+}
+
+static unsigned open_descriptors(const struct bide__world *world)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < world->table_size; i++)
+        count += world->table[i] != NULL;
+    return count;
 }
 
 static void sim_destroy(struct bide__reactor *reactor)
@@ -223,7 +266,10 @@ static void sim_destroy(struct bide__reactor *reactor)
             .hash = world->hash,
             .events = world->lines,
             .elapsed = world->now - world->start,
+            .descriptors = open_descriptors(world),
         };
+    bide__sim_link_free(world);
+    bide__sim_files_free(world);
     bide__free(world);
 }
 
@@ -235,9 +281,9 @@ const struct bide__reactor_ops bide__sim = {
     .wall = sim_wall,
     .ask = sim_ask,
     .random = sim_random,
-    .submit = sim_submit,
-    .cancel = sim_cancel,
-    .call = bide__kernel_call,
+    .submit = bide__sim_submit,
+    .cancel = bide__sim_cancel,
+    .call = bide__sim_call,
     .turn = sim_turn,
     .stuck = sim_stuck,
     .wake = sim_wake,

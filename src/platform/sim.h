@@ -33,6 +33,12 @@ struct bide__world {
     uint64_t numbers;              /* that events have had */
     struct bide__sim_event *first; /* the heap's */
     int woken;                     /* atomic */
+
+    /* The network: sim_net.h. */
+    struct bide__sim_file **table; /* by descriptor; NULL: free */
+    size_t table_size, open_from;  /* nothing is free before it */
+    struct bide__list files, packets, bound, parted;
+    int next_port;
 };
 
 static inline struct bide__world *bide__world(struct bide__reactor *reactor)
@@ -62,6 +68,10 @@ enum bide__sim_line {
     BIDE__SIM_NOTE,
     BIDE__SIM_OFFLOAD,
     BIDE__SIM_OFFLOADED,
+    BIDE__SIM_DONE,    /* an operation: enum bide__op, file, result */
+    BIDE__SIM_ARRIVES, /* a packet: enum bide__sim_message, bytes, port */
+    BIDE__SIM_LOST,
+    BIDE__SIM_PARTED,
 };
 
 void bide__sim_trace(struct bide__world *world, enum bide__sim_line line, int64_t a, int64_t b,
