@@ -90,7 +90,6 @@ static const char *const operations[] = {
     [BIDE__OP_SHUTDOWN] = "shutdown",
     [BIDE__OP_SETSOCKOPT] = "setsockopt",
     [BIDE__OP_GETSOCKOPT] = "getsockopt",
-    [BIDE__OP_GETSOCKNAME] = "getsockname",
 };
 
 static const char *const messages[] = {

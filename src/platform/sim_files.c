@@ -57,12 +57,17 @@ void bide__sim_part(struct bide__sim_file *file)
     bide__sim_file_drop(file);
 }
 
+static bool waited_for(const struct bide__sim_file *file)
+{
+    for (int side = 0; side < BIDE__SIM_SIDES; side++)
+        if (!bide__list_empty(&file->waiting[side]))
+            return true;
+    return false;
+}
+
 void bide__sim_changed(struct bide__world *world, struct bide__sim_file *file)
 {
-    bool waited_for = false;
-    for (int side = 0; side < BIDE__SIM_SIDES; side++)
-        waited_for |= !bide__list_empty(&file->waiting[side]);
-    if (waited_for && !file->serve.number)
+    if (!file->serve.number && waited_for(file))
         bide__sim_set(world, &file->serve, world->now);
 }
 
@@ -188,19 +193,24 @@ static ssize_t try_now(struct bide__world *world, struct bide__sim_file *file, s
     }
 }
 
-static void note_done(struct bide__world *world, const struct bide__sim_file *file,
-                      const struct bide_io *io)
+static void note_done(struct bide__world *world, const struct bide_io *io)
 {
-    bide__sim_trace(world, BIDE__SIM_DONE, io->op, file->fd - BIDE__SIM_FIRST_FD, io->result);
+    bide__sim_trace(world, BIDE__SIM_DONE, io->op, io->fd - BIDE__SIM_FIRST_FD, io->result);
 }
 
-static void finish(struct bide__world *world, struct bide__sim_file *file, struct bide_io *io,
-                   ssize_t result)
+static void finish(struct bide__world *world, struct bide_io *io, ssize_t result)
 {
     bide__list_remove(&io->link);
     io->result = result;
-    note_done(world, file, io);
+    note_done(world, io);
     world->base.host->complete(io);
+}
+
+static void end_waits(struct bide__world *world, struct bide__sim_file *file)
+{
+    for (int side = 0; side < BIDE__SIM_SIDES; side++)
+        while (!bide__list_empty(&file->waiting[side]))
+            finish(world, bide__container(file->waiting[side].next, struct bide_io, link), -EBADF);
 }
 
 /* Is what could be done to wait once more? */
@@ -222,13 +232,18 @@ static void serve_side(struct bide__world *world, struct bide__sim_file *file, i
         ssize_t result = try_now(world, file, io);
         if (result == -EAGAIN)
             return;
-        finish(world, file, io, result);
+        finish(world, io, result);
     }
 }
 
 static void serve(struct bide__world *world, struct bide__sim_event *event)
 {
     struct bide__sim_file *file = bide__container(event, struct bide__sim_file, serve);
+    if (file->closed) {
+        end_waits(world, file);
+        bide__sim_file_drop(file);
+        return;
+    }
     serve_side(world, file, BIDE__SIM_READ);
     serve_side(world, file, BIDE__SIM_WRITE);
     struct bide__list *head = &file->waiting[BIDE__SIM_POLL], *next;
@@ -237,17 +252,20 @@ static void serve(struct bide__world *world, struct bide__sim_event *event)
         struct bide_io *io = bide__container(link, struct bide_io, link);
         ssize_t result = poll_now(file, io);
         if (result != -EAGAIN)
-            finish(world, file, io, result);
+            finish(world, io, result);
     }
 }
 
+/* An offloaded function completes nothing: its turn's end does. */
 void bide__sim_file_close(struct bide__world *world, struct bide__sim_file *file)
 {
-    for (int side = 0; side < BIDE__SIM_SIDES; side++)
-        while (!bide__list_empty(&file->waiting[side]))
-            finish(world, file, bide__container(file->waiting[side].next, struct bide_io, link),
-                   -EBADF);
-    bide__sim_clear(world, &file->serve);
+    if (bide__stand_in && waited_for(file)) {
+        bide__sim_changed(world, file);
+        file->refs++;
+    } else {
+        end_waits(world, file);
+        bide__sim_clear(world, &file->serve);
+    }
     if (file->fd >= 0) {
         size_t i = (size_t)(file->fd - BIDE__SIM_FIRST_FD);
         world->table[i] = NULL;
@@ -327,7 +345,7 @@ enum bide__submitted bide__sim_submit(struct bide__reactor *reactor, struct bide
         ssize_t result = try_now(world, file, io);
         if (result != -EAGAIN || never_waits(io)) {
             io->result = result;
-            note_done(world, file, io);
+            note_done(world, io);
             return BIDE__SUBMIT_DONE;
         }
     }
@@ -342,7 +360,7 @@ void bide__sim_cancel(struct bide__reactor *reactor, struct bide_io *io)
     if (io->offloaded)
         reactor->host->offload_cancel(reactor, io);
     else
-        finish(world, bide__sim_file_of(world, io->fd), io, -ECANCELED);
+        finish(world, io, -ECANCELED);
 }
 
 /* Those that wait come here from an offloaded function alone, where nothing can be waited for. */
@@ -365,8 +383,17 @@ static ssize_t call_file(struct bide__world *world, struct bide__sim_file *file,
     case BIDE__OP_GETSOCKOPT:
         return bide__sim_option_get(file, io);
     case BIDE__OP_GETSOCKNAME:
+        if (file->kind < BIDE__SIM_STREAM)
+            return -ENOTSOCK;
         bide__sim_address_write(file, &file->own, io->buf, io->buf2);
-        return file->kind < BIDE__SIM_STREAM ? -ENOTSOCK : 0;
+        return 0;
+    case BIDE__OP_GETPEERNAME:
+        if (file->kind < BIDE__SIM_STREAM)
+            return -ENOTSOCK;
+        if (file->state != BIDE__SIM_CONNECTED)
+            return -ENOTCONN;
+        bide__sim_address_write(file, &file->other, io->buf, io->buf2);
+        return 0;
     case BIDE__OP_CLOSE:
         return bide__sim_file_close(world, file), 0;
     default:
@@ -392,7 +419,9 @@ ssize_t bide__sim_call(struct bide__reactor *reactor, struct bide_io *io)
         file = bide__sim_file_of(world, io->fd);
         result = file ? call_file(world, file, io) : bide__io_perform(io, false);
     }
-    bide__sim_trace(world, BIDE__SIM_DONE, io->op, file ? io->fd - BIDE__SIM_FIRST_FD : -1, result);
+    if (io->op != BIDE__OP_GETSOCKNAME && io->op != BIDE__OP_GETPEERNAME) /* reports ask for them */
+        bide__sim_trace(world, BIDE__SIM_DONE, io->op, file ? io->fd - BIDE__SIM_FIRST_FD : -1,
+                        result);
     return result;
 }
 

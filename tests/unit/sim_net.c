@@ -245,6 +245,7 @@ static int addresses(void)
     size = sizeof(own);
     CHECK_OR(bide_getsockname(other, (void *)&own, &size) == 0, 7);
     CHECK_OR(own.sin_port == seen.sin_port && own.sin_addr.s_addr == seen.sin_addr.s_addr, 8);
+    CHECK_OR(bide_getpeername(fd, (void *)&own, &size) == 0 && own.sin_port == seen.sin_port, 9);
     CHECK_OR(bide_accept(other, NULL, NULL, 0) == -EINVAL, 9);
     int value = 1;
     size = sizeof(value);
@@ -557,8 +558,28 @@ static int offloads_reads(void)
 }
 ASYNC(int, offloads_reads)
 
+static int closes(void *fd)
+{
+    return bide_close(*(int *)fd);
+}
+
+static int offloads_a_close(void)
+{
+    int ends[2];
+    char c;
+    CHECK_OR(bide_pipe(ends) == 0, 1);
+    let read = async(bide_read, ends[0], &c, 1);
+    let close = async(bide_offload_call, closes, &ends[0]);
+    join(&read, &close);
+    CHECK_OR(read.value == -EBADF && close.value == 0, 2);
+    bide_close(ends[1]);
+    return 0;
+}
+ASYNC(int, offloads_a_close)
+
 TEST(an_offloaded_function_cannot_wait)
 {
+    SIMULATE(quiet, async(offloads_a_close));
     SIMULATE(quiet, async(offloads_reads));
 }
 
