@@ -38,6 +38,10 @@ void bench_spawn_parallel(void);
 void bench_steal_latency(void);
 void bench_idle_cpu(void);
 
+/* core_sim.c: a simulation */
+void bench_sim_switches(void);
+void bench_sim_idle(void);
+
 /* core_echo.c */
 void bench_echo(void);
 
