@@ -9,7 +9,7 @@
 void core_compare(const char *name, bench_loop *ours, const char *bare_name, bench_loop *bare,
                   double most, double ratio_most);
 
-/* core_parallel.c: until so many workers run, which begins with the first parallel child */
+/* workers.c: until so many workers run, which begins with the first parallel child */
 void core_wait_for_workers(unsigned count);
 
 /* core_calls.c: what costs nanoseconds */
@@ -41,6 +41,9 @@ void bench_idle_cpu(void);
 /* core_sim.c: a simulation */
 void bench_sim_switches(void);
 void bench_sim_idle(void);
+/* core_dump.c, core_inspect.c: looking at what runs */
+void bench_dump_100k(void);
+void bench_inspect(void);
 
 /* core_echo.c */
 void bench_echo(void);

@@ -26,18 +26,6 @@ static int nothing(void)
 }
 BIDE_ASYNC(int, nothing)
 
-void core_wait_for_workers(unsigned count)
-{
-    struct bide_stats stats = { 0 };
-
-    while (stats.workers < count) {
-        BIDE_SCOPE(s)
-            bide_spawn_parallel(&s, bide_async(nothing));
-        bide_sleep(BIDE_MS);
-        bide_get_stats(&stats);
-    }
-}
-
 /* ---- parallel_speedup ---------------------------------------------------------------------- */
 
 static long rounds_of_20us;

@@ -138,8 +138,8 @@ static void deliver_question(struct bide__post *post)
     struct bide__dump *dump = part->dump;
     pthread_mutex_lock(&lock);
     part->worker->inspected.asked--;
+    part->delivered = true;
     if (!dump->closed) {
-        part->begun = true;
         dump->begun++;
         pthread_mutex_unlock(&lock);
         bide__inspect_walk(part, part->worker, NULL);
@@ -163,6 +163,7 @@ static struct bide__part *add_part(struct bide__dump *dump, struct bide__worker 
         return NULL;
     part->dump = dump;
     part->worker = w;
+    part->own = w->inspected.self == &bide__self;
     part->index = w->index;
     part->reactor = w->stats.reactor;
     part->runtime = w->pool;
@@ -190,12 +191,6 @@ static int add_parts(struct bide__dump *dump, const struct bide__worker *of, boo
     return 0;
 }
 
-/* Of the calling thread, which would wait for itself. */
-static bool is_own(const struct bide__part *part)
-{
-    return part->worker->inspected.self == &bide__self;
-}
-
 /* Those of one worker's runtime, or of all. */
 static struct bide__dump *ask(const struct bide__worker *of, bool backtraces)
 {
@@ -210,7 +205,7 @@ static struct bide__dump *ask(const struct bide__worker *of, bool backtraces)
         return NULL;
     }
     for (struct bide__part *part = dump->parts; part; part = part->next) {
-        if (is_own(part))
+        if (part->own)
             continue;
         dump->users++;
         dump->asked++;
@@ -294,7 +289,7 @@ static void look_at_silent(struct bide__dump *dump)
 {
     pthread_mutex_lock(&lock);
     for (struct bide__part *part = dump->parts; part; part = part->next)
-        if (!part->begun && !part->answered)
+        if (!part->delivered && !part->own)
             bide__peek_task(part->worker->inspected.self, part->holder, part->holder_site);
     pthread_mutex_unlock(&lock);
 }
@@ -338,7 +333,7 @@ static void answer_own(struct bide__dump *dump, struct bide__fiber *fiber)
     if (fiber && fiber->lazy) /* groups are what is walked */
         bide__join_publish(fiber);
     for (struct bide__part *part = dump->parts; part; part = part->next) {
-        if (!is_own(part))
+        if (!part->own)
             continue;
         bide__inspect_walk(part, part->worker, fiber);
         part->answered = true;

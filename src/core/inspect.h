@@ -51,8 +51,9 @@ struct bide__part {
     struct bide__part *next;
     struct bide__post post; /* to the worker */
     struct bide__dump *dump;
-    struct bide__worker *worker;
+    struct bide__worker *worker; /* gone, perhaps, once the message is delivered */
     /* Constant. */
+    bool own; /* of the thread that asks, which would wait for itself */
     unsigned index;
     const char *reactor;
     const void *runtime; /* the same for all workers of one */
@@ -64,7 +65,7 @@ struct bide__part {
     struct bide__strings *strings; /* newest first */
     bool no_memory;      /* not all tasks are there */
     /* Under the lock of inspect.c. */
-    bool begun, answered;
+    bool delivered, answered;
     char holder[64], holder_site[128]; /* the task that holds it, when it has not answered */
 };
 
@@ -115,6 +116,7 @@ struct bide__text {
 void bide__text_add(struct bide__text *text, const char *bytes, size_t size);
 void bide__text_print(struct bide__text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void bide__text_number(struct bide__text *text, long long number); /* decimal; quicker than print */
 void bide__text_pause(int printed); /* after so many nodes: may suspend */
 
 void bide__tree_text(const struct bide__tree *tree, struct bide__text *text);

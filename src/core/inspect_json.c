@@ -41,6 +41,14 @@ static void add_string(struct bide__text *text, const char *string)
 {
     add(text, "\"");
     for (const unsigned char *at = (const unsigned char *)string; *at;) {
+        size_t plain = 0;
+        while (at[plain] >= 0x20 && at[plain] < 0x80 && at[plain] != '"' && at[plain] != '\\')
+            plain++;
+        if (plain) {
+            bide__text_add(text, (const char *)at, plain);
+            at += plain;
+            continue;
+        }
         size_t size = sequence(at);
         if (*at == '"' || *at == '\\')
             add(text, "\\");
@@ -57,17 +65,25 @@ static void add_string(struct bide__text *text, const char *string)
 
 /* ---- members; each begins with a comma ---- */
 
+static void add_member(struct bide__text *text, const char *name)
+{
+    add(text, ",\"");
+    add(text, name);
+    add(text, "\":");
+}
+
 static void add_text(struct bide__text *text, const char *name, const char *string)
 {
     if (!string)
         return;
-    bide__text_print(text, ",\"%s\":", name);
+    add_member(text, name);
     add_string(text, string);
 }
 
 static void add_number(struct bide__text *text, const char *name, long long number)
 {
-    bide__text_print(text, ",\"%s\":%lld", name, number);
+    add_member(text, name);
+    bide__text_number(text, number);
 }
 
 static void add_id(struct bide__text *text, const char *name, const void *id)

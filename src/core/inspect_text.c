@@ -46,6 +46,19 @@ void bide__text_print(struct bide__text *text, const char *format, ...)
     bide__text_add(text, line, n < LINE ? (size_t)n : LINE - 1);
 }
 
+void bide__text_number(struct bide__text *text, long long number)
+{
+    char digits[24], *at = digits + sizeof(digits);
+    unsigned long long rest = number < 0 ? 0 - (unsigned long long)number
+                                         : (unsigned long long)number;
+    do
+        *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (number < 0)
+        *--at = '-';
+    bide__text_add(text, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 /* Others run in between, however much there is to print. */
 void bide__text_pause(int printed)
 {
@@ -73,12 +86,12 @@ static void add_string(struct bide__text *text, const char *string)
 
 static void add_span(struct bide__text *text, bide_time span)
 {
-    if (span < BIDE_MS)
-        bide__text_print(text, "%lld us", (long long)(span > 0 ? span / BIDE_US : 0));
-    else if (span < BIDE_S)
-        bide__text_print(text, "%lld ms", (long long)(span / BIDE_MS));
-    else
+    if (span >= BIDE_S) {
         bide__text_print(text, "%.1f s", (double)span / (double)BIDE_S);
+        return;
+    }
+    bide__text_number(text, span < 0 ? 0 : span < BIDE_MS ? span / BIDE_US : span / BIDE_MS);
+    add_string(text, span < BIDE_MS ? " us" : " ms");
 }
 
 static void add_name(struct bide__text *text, const struct bide__node *node)

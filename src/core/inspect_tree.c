@@ -64,22 +64,31 @@ static struct bide__index *make_index(const struct bide__tree *tree)
 
 /* ---- the tree ---- */
 
+/* The first part's grow: when there is no other one, as so often, they stay as they are. */
 static int gather(struct bide__tree *tree)
 {
     size_t count = 0;
     for (const struct bide__part *part = tree->parts; part; part = part->next)
         count += (size_t)part->count;
-    tree->nodes = bide__alloc(count ? count * sizeof(*tree->nodes) : 1);
-    if (!tree->nodes)
-        return -ENOMEM;
-    for (struct bide__part *part = tree->parts; part; part = part->next) {
-        int from = tree->count;
-        part->first = part->count ? from : -1;
+    if (!count)
+        return 0;
+    struct bide__part *first = tree->parts;
+    tree->nodes = first->nodes;
+    first->nodes = NULL;
+    if (count > (size_t)first->room) {
+        struct bide__node *nodes = bide__realloc(tree->nodes, count * sizeof(*nodes));
+        if (!nodes)
+            return -ENOMEM;
+        tree->nodes = nodes;
+    }
+    tree->count = first->count;
+    for (struct bide__part *part = first->next; part; part = part->next) {
+        part->first = tree->count;
         for (int i = 0; i < part->count; i++) {
             struct bide__node *node = &tree->nodes[tree->count++];
             *node = part->nodes[i];
             if (node->parent >= 0)
-                node->parent += from;
+                node->parent += part->first;
         }
         bide__free(part->nodes);
         part->nodes = NULL;

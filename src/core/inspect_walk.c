@@ -358,6 +358,24 @@ static void walk_fiber(struct bide__part *part, const struct bide__fiber *fiber,
         note_frames(part, &part->nodes[task], fiber);
 }
 
+/* The fibers of nodes that come up soon, and then what they wait for, which stands on their stacks:
+ * of many tasks, all that is to be read is far from any cache. */
+static void prefetch(const struct bide__part *part, int number)
+{
+    int soon = number + 8, sooner = number + 4;
+    const struct bide__fiber *fiber = soon < part->count ? part->nodes[soon].fiber : NULL;
+    if (fiber) {
+        __builtin_prefetch(fiber);
+        __builtin_prefetch((const char *)fiber + 64);
+        __builtin_prefetch((const char *)fiber + 128);
+    }
+    fiber = sooner < part->count ? part->nodes[sooner].fiber : NULL;
+    if (fiber && fiber->leaf) {
+        __builtin_prefetch(fiber->leaf);
+        __builtin_prefetch((const char *)fiber->leaf + 64);
+    }
+}
+
 void bide__inspect_walk(struct bide__part *part, struct bide__worker *w,
                         const struct bide__fiber *asks)
 {
@@ -369,7 +387,9 @@ void bide__inspect_walk(struct bide__part *part, struct bide__worker *w,
         if (number < part->count)
             part->nodes[number].adopted = true;
     }
-    for (int i = 0; i < part->count && !part->no_memory; i++)
+    for (int i = 0; i < part->count && !part->no_memory; i++) {
+        prefetch(part, i);
         if (part->nodes[i].fiber)
             walk_fiber(part, part->nodes[i].fiber, i, asks);
+    }
 }
