@@ -20,7 +20,8 @@
 /* How to show it. Zero everywhere is what bide_dump does. */
 struct bide_dump_options {
     unsigned json : 1;  /* one JSON object instead of text: docs/inspection.md has its form */
-    unsigned brief : 1; /* without what differs from run to run: times, workers, stacks, ids */
+    unsigned brief : 1; /* names, states and waits alone: no times, workers, stacks, ids, sites;
+                           for one who compares */
     unsigned backtraces : 1; /* with where each suspended stack stands, a frame a line. That takes
                                 some microseconds a stack; the first one loads a library */
 };

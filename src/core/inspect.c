@@ -363,7 +363,7 @@ char *bide__dump_deadlock(struct bide__worker *w)
         return NULL;
     answer_own(dump, NULL);
     wait_in_thread(dump);
-    int error = finish(dump, &(struct bide_dump_options){ .brief = 1 }, true, &text);
+    int error = finish(dump, &(struct bide_dump_options){ 0 }, true, &text);
     return error < 0 ? NULL : text.bytes;
 }
 

@@ -96,6 +96,7 @@ static void add_figures(const struct bide__tree *tree, struct bide__text *text,
                         const struct bide__node *node)
 {
     const struct bide__node *holder = bide__tree_holder(tree, node);
+    add_text(text, "site", node->site);
     add_id(text, "id", node->key);
     add_id(text, "holder_id", holder ? holder->key : node->holder);
     add_number(text, "worker", node->worker);
@@ -150,7 +151,6 @@ static void add_node(const struct bide__tree *tree, struct bide__text *text,
         add_text(text, "holder", holder->name ? holder->name : holder->function);
     if (node->cancelled)
         add(text, ",\"cancelled\":true");
-    add_text(text, "site", node->site);
     if (!tree->brief)
         add_figures(tree, text, node);
     if (node->frame_count)

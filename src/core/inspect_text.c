@@ -159,7 +159,6 @@ static void add_state(const struct bide__tree *tree, struct bide__text *text,
     }
 }
 
-/* What differs from run to run. */
 static void add_figures(const struct bide__tree *tree, struct bide__text *text,
                         const struct bide__node *node)
 {
@@ -208,7 +207,7 @@ void bide__tree_line(const struct bide__tree *tree, struct bide__text *text,
         if (!tree->brief && node->kind == NODE_TASK)
             add_figures(tree, text, node);
     }
-    if (node->site) {
+    if (node->site && !tree->brief) {
         add_string(text, node->kind == NODE_GROUP ? " at " : " from ");
         add_plain(text, node->site);
     }
@@ -235,7 +234,8 @@ static void add_nodes(const struct bide__tree *tree, struct bide__text *text,
 }
 
 /* What is wrong with what a worker says. */
-static void add_complaints(struct bide__text *text, const struct bide__part *part)
+static void add_complaints(const struct bide__tree *tree, struct bide__text *text,
+                           const struct bide__part *part)
 {
     if (part->no_memory)
         bide__text_print(text, "worker %u: no memory for more tasks\n", part->index);
@@ -246,7 +246,7 @@ static void add_complaints(struct bide__text *text, const struct bide__part *par
         add_string(text, ", held by ");
         add_plain(text, part->holder);
     }
-    if (part->holder_site[0]) {
+    if (part->holder_site[0] && !tree->brief) {
         add_string(text, " from ");
         add_plain(text, part->holder_site);
     }
@@ -271,7 +271,7 @@ static void add_runtime(const struct bide__tree *tree, struct bide__text *text,
     for (part = first; part && part->runtime == first->runtime; part = part->next)
         add_nodes(tree, text, part, printed);
     for (part = first; part && part->runtime == first->runtime; part = part->next)
-        add_complaints(text, part);
+        add_complaints(tree, text, part);
 }
 
 void bide__tree_text(const struct bide__tree *tree, struct bide__text *text)

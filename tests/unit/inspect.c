@@ -1,4 +1,4 @@
-/* What a dump shows. Sites are cut off, as they differ from tree to tree. */
+/* What a dump shows. */
 #include "inspect.h"
 
 /* ---- one worker ---- */

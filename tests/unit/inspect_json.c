@@ -79,22 +79,11 @@ static char *json(unsigned brief)
     return text;
 }
 
-/* Take out each site, with its comma. */
-static void cut_json_sites(char *text)
-{
-    for (char *at = text; (at = strstr(at, ",\"site\":\""));) {
-        char *end = strchr(at + 9, '"') + 1;
-        memmove(at, end, strlen(end) + 1);
-    }
-}
-
 FIBER_TEST(brief)
 {
     scope(s) {
         bide_spawn(&s, async(bide_sleep, BIDE_S));
         char *text = json(1);
-        CHECK(strstr(text, "\"site\":\""));
-        cut_json_sites(text);
         CHECK_STR(text, "{\"runtimes\":[{\"tasks\":["
                         "{\"kind\":\"task\",\"function\":\"brief_fiber\",\"state\":\"running\","
                         "\"children\":["
@@ -132,7 +121,7 @@ FIBER_TEST(all_members)
         "\"reactor\":\"",   "\"workers\":[{\"index\":0,\"answered\":true,\"complete\":true}",
         "\"id\":\"0x",      "\"holder\":\"holder\"",  "\"holder_id\":\"0x", "\"worker\":0",
         "\"waited_ns\":",   "\"left_ns\":",           "\"deadline_ns\":",   "\"age_ns\":",
-        "\"stack_used\":",  "\"stack_size\":",        "\"name\":\"holder\"", "\"cancelled\":true",
+        "\"site\":\"",      "\"stack_used\":",  "\"stack_size\":",        "\"name\":\"holder\"", "\"cancelled\":true",
     };
     struct bide_mutex mutex = { 0 };
     struct bide_event event = { 0 };
