@@ -283,7 +283,13 @@ int bide_chan_recv(struct bide_chan *chan, void *ret_value)
     bide__unlock(&chan->lock);
     if (sender)
         bide__waiter_wake(sender);
-    return result == WAIT ? bide__wait_end(&f.future) : result;
+    if (result == WAIT)
+        result = bide__wait_end(&f.future);
+#ifdef BIDE_CANARY /* a bug for ./dev sim to find: what was received is forgotten */
+    if (bide_cancelled())
+        result = bide_cancelled();
+#endif
+    return result;
 }
 
 int bide_chan_try_recv(struct bide_chan *chan, void *ret_value)
