@@ -121,7 +121,8 @@ FIBER_TEST(all_members)
         "\"reactor\":\"",   "\"workers\":[{\"index\":0,\"answered\":true,\"complete\":true}",
         "\"id\":\"0x",      "\"holder\":\"holder\"",  "\"holder_id\":\"0x", "\"worker\":0",
         "\"waited_ns\":",   "\"left_ns\":",           "\"deadline_ns\":",   "\"age_ns\":",
-        "\"site\":\"",      "\"stack_used\":",  "\"stack_size\":",        "\"name\":\"holder\"", "\"cancelled\":true",
+        "\"site\":\"",      "\"stack_used\":",       "\"stack_size\":",
+        "\"name\":\"holder\"", "\"cancelled\":true",
     };
     struct bide_mutex mutex = { 0 };
     struct bide_event event = { 0 };
