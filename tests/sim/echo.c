@@ -84,7 +84,7 @@ ASYNC(int, hear, int, int, int)
 static int dial(void)
 {
     int fd = -EAGAIN;
-    for (int attempt = 0; attempt < 10 && fd < 0 && fd != -ECANCELED && fd != -ETIMEDOUT; attempt++) {
+    for (int attempt = 0; attempt < 10 && fd < 0 && !bide_cancelled(); attempt++) {
         fd = bide_tcp_dial("127.0.0.1", PORT, NULL);
         if (fd < 0)
             bide_sleep(sim_draw(1, 5) * BIDE_MS);

@@ -1,6 +1,8 @@
-/* The HTTP layer as the user service has it: pages made of two fetches at the same time, posted
- * bodies, streams; over pipelined connections that break. Each answer belongs to its request, and they come in
- * order; a server that stops leaves nothing open. */
+/*
+ * The HTTP layer as the user service has it: pages made of two fetches at the same time, posted
+ * bodies, streams; over pipelined connections that break. Each answer belongs to its request, and
+ * they come in order; a server that stops leaves nothing open.
+ */
 #include "workload.h"
 
 #include <bide/http.h>
