@@ -97,9 +97,9 @@ struct bide_sim {
  *          bide_spawn_spread spawn here. The watchdog is off. BIDE_REACTOR and BIDE_WORKERS are
  *          not looked at.
  *
- * A program that keeps asking for the time, or keeps yielding, is not stuck: after 100,000 such
- * steps at one moment each one more takes a microsecond. When every task waits and nothing is to
- * come, that is a deadlock, as in runtime.h, and f is cancelled at once.
+ * A program that keeps asking for the time, yielding, or operating on what is ready, is not stuck:
+ * after 100,000 such steps at one moment each one more takes a microsecond. When every task waits
+ * and nothing is to come, that is a deadlock, as in runtime.h, and f is cancelled at once.
  *
  * Limits. A real descriptor that is not ready gives -EOPNOTSUPP: nothing waits for the real world.
  * What other threads and processes do is not simulated. An offloaded function runs on the stack of

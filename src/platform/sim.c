@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { SPINS = 100000 }; /* steps and questions at one moment that take no time */
+enum { SPINS = 100000 }; /* steps, questions and operations at one moment that take no time */
 
 #define START BIDE_S              /* of the monotonic clock; not 0, which is special to many */
 #define WALL (946684800 * BIDE_S) /* 2000-01-01 00:00 UTC */
@@ -160,8 +160,7 @@ static bide_time sim_wall(struct bide__reactor *reactor)
     return world->options.wall + (world->now - world->start);
 }
 
-/* One that goes round without waiting is not to go round for ever. */
-static void spin(struct bide__world *world)
+void bide__sim_spin(struct bide__world *world)
 {
     if (world->spins < SPINS)
         world->spins++;
@@ -171,7 +170,7 @@ static void spin(struct bide__world *world)
 
 static bide_time sim_ask(struct bide__reactor *reactor)
 {
-    spin(bide__world(reactor));
+    bide__sim_spin(bide__world(reactor));
     return bide__world(reactor)->now;
 }
 
@@ -201,7 +200,7 @@ static void sim_turn(struct bide__reactor *reactor, bide_time until)
     struct bide__world *world = bide__world(reactor);
     bool woken = __atomic_exchange_n(&world->woken, 0, __ATOMIC_ACQUIRE);
     if (until == 0 || woken)
-        spin(world);
+        bide__sim_spin(world);
     else
         go_on(world, world->first && world->first->at < until ? world->first->at : until);
     uint64_t last = world->numbers;

@@ -27,7 +27,7 @@ struct bide__world {
     struct bide__reactor base;
     struct bide_sim options;
     bide_time start, now;
-    unsigned spins; /* steps and questions since the time went on */
+    unsigned spins; /* steps and the like since the time went on */
     uint64_t random;
     uint64_t hash, lines;          /* of the trace */
     uint64_t numbers;              /* that events have had */
@@ -58,6 +58,12 @@ void bide__sim_pass(struct bide__reactor *reactor, bide_time until);
 uint64_t bide__sim_draw(struct bide__world *world, uint64_t below); /* 0..below-1; below > 0 */
 bide_time bide__sim_span(struct bide__world *world, bide_time least, bide_time most);
 bool bide__sim_chance(struct bide__world *world, double probability);
+
+/* ---- time ---- */
+
+/* A step, question or operation that takes no time. One that goes round in such is not to go round
+ * for ever: after very many the time goes on. */
+void bide__sim_spin(struct bide__world *world);
 
 /* ---- the trace ---- */
 

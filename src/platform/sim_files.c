@@ -290,13 +290,14 @@ static enum bide__submitted done(struct bide_io *io, ssize_t result)
 
 /* ---- descriptors of the machine ---- */
 
-static bool on_disk(const struct bide_io *io)
+/* May it wait for something that happens? Not for a disk. */
+static bool may_wait(const struct bide_io *io)
 {
     struct stat st;
-    if (!bide__io_events(io) || bide__io_positioned(io))
-        return true;
-    return fstat(io->fd, &st) == 0 &&
-           (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode));
+    if (io->op > BIDE__OP_POLL || bide__io_positioned(io))
+        return false;
+    return fstat(io->fd, &st) < 0 ||
+           !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
 /* Without waiting, also where the descriptor would. */
@@ -304,6 +305,8 @@ static ssize_t perform_ready(struct bide_io *io)
 {
     struct bide_io ready = {
         .op = BIDE__OP_POLL, .fd = io->fd, .mask = (unsigned)bide__io_events(io)};
+    if (io->fd < 0)
+        return -EBADF;
     ssize_t result = io->op == BIDE__OP_CONNECT ? 0 : bide__io_perform(&ready, true);
     if (result >= 0)
         result = bide__io_perform(io, true);
@@ -314,7 +317,7 @@ static enum bide__submitted submit_real(struct bide__world *world, struct bide_i
 {
     if (io->op == BIDE__OP_CLOSE)
         return done(io, bide__io_perform(io, true));
-    if (!on_disk(io))
+    if (may_wait(io))
         return done(io, perform_ready(io));
     io->offloaded = 1;
     if (world->base.host->offload(&world->base, io) == 0)
@@ -330,6 +333,7 @@ enum bide__submitted bide__sim_submit(struct bide__reactor *reactor, struct bide
     struct bide__world *world = bide__world(reactor);
     struct bide__sim_file *file = bide__sim_file_of(world, io->fd);
     io->stage = 0;
+    bide__sim_spin(world);
     if (!file)
         return submit_real(world, io);
     if (io->op == BIDE__OP_CLOSE) {

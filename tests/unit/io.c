@@ -109,6 +109,27 @@ FIBER_TEST(large_transfers)
     }
 }
 
+FIBER_TEST(pairs_made_by_bide)
+{
+    int ends[2];
+    for (enum form form = WRITE; form <= WRITEV; form++) {
+        CHECK_EQ(bide_pipe(ends), 0);
+        CHECK(fcntl(ends[0], F_GETFD) & FD_CLOEXEC && fcntl(ends[1], F_GETFL) & O_NONBLOCK);
+        transfer(ends, form);
+    }
+    for (enum form form = WRITE; form <= SENDMSG; form++) {
+        CHECK_EQ(bide_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        CHECK(fcntl(ends[0], F_GETFD) & FD_CLOEXEC && fcntl(ends[1], F_GETFL) & O_NONBLOCK);
+        transfer(ends, form);
+    }
+    CHECK_EQ(bide_socketpair(AF_INET, SOCK_STREAM, 0, ends), -EOPNOTSUPP);
+    CHECK_EQ(bide_pipe(ends), 0);
+    CHECK_EQ(bide_read(ends[1], ends, 1), -EBADF);
+    bide_close(ends[1]);
+    CHECK_EQ(bide_read(ends[0], ends, 1), 0);
+    bide_close(ends[0]);
+}
+
 FIBER_TEST(all_of_a_buffer)
 {
     int ends[2];

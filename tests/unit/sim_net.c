@@ -522,7 +522,8 @@ static int real_descriptors(void)
     int ends[2];
     char buf[8], path[] = "/tmp/sim-XXXXXX";
     CHECK_OR(pipe(ends) == 0, 1);
-    CHECK_OR(bide_read(ends[0], buf, 8) == -EOPNOTSUPP, 2);
+    CHECK_OR(bide_read(ends[0], buf, 8) == -EOPNOTSUPP && bide_poll(-1, 0) == -EBADF, 2);
+    CHECK_OR(bide_poll(ends[0], 0) == -EOPNOTSUPP && bide_poll(ends[1], POLLOUT) == POLLOUT, 2);
     CHECK_OR(bide_write(ends[1], "abc", 3) == 3 && bide_read(ends[0], buf, 8) == 3, 3);
     close_both(ends);
     int fd = mkstemp(path);
