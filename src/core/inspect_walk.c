@@ -13,7 +13,7 @@
 #include <execinfo.h>
 #include <string.h>
 
-enum { NODES_FIRST = 64, STRINGS = 64 * 1024 };
+enum { NODES_FIRST = 64, STEP = 4096 /* nodes */, STRINGS = 64 * 1024 };
 
 /* ---- memory ---- */
 
@@ -78,6 +78,12 @@ static bool has_room(struct bide__part *part, int n)
     return true;
 }
 
+/* However many tasks there are, none of them holds the worker: the watchdog is to see a step. */
+static void go_on(struct bide__worker *w)
+{
+    __atomic_store_n(&w->until_poll, w->until_poll - 1, __ATOMIC_RELAXED);
+}
+
 /* A node for which there is room. Its number. */
 static int add(struct bide__part *part, int parent, enum bide__node_kind kind, const void *key)
 {
@@ -86,6 +92,8 @@ static int add(struct bide__part *part, int parent, enum bide__node_kind kind, c
         .until = BIDE_FOREVER, .deadline = BIDE_FOREVER,
         .first = -1, .last = -1, .next = -1, .stands_for = -1,
     };
+    if (part->count % STEP == STEP - 1)
+        go_on(part->worker);
     return part->count++;
 }
 
