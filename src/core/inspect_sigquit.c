@@ -52,7 +52,7 @@ static bool start_thread(void)
 
 static void begin(void)
 {
-    struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
+    struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
     sigfillset(&ours.sa_mask);
     __atomic_store_n(&ending, false, __ATOMIC_RELAXED);
     sem_init(&asked, 0, 0);
