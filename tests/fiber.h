@@ -7,7 +7,17 @@
  *             CHECK_EQ(bide_sleep(BIDE_MS), 0);
  *     }
  *
- * After the body nothing may be left: no fiber, timer, operation, task or descriptor.
+ * SIM_TEST runs its body in simulations instead, from one seed after another: no time is waited
+ * for, and all spans are exact.
+ *
+ *     SIM_TEST(lasts_an_hour)
+ *     {
+ *             bide_time begin = bide_now();
+ *             CHECK_EQ(bide_sleep(3600 * BIDE_S), 0);
+ *             CHECK_EQ(bide_now() - begin, 3600 * BIDE_S);
+ *     }
+ *
+ * After either body nothing may be left: no fiber, timer, operation, task or descriptor.
  */
 #ifndef TEST_FIBER_H
 #define TEST_FIBER_H
@@ -15,6 +25,8 @@
 #include "test.h"
 
 #include "core/internal.h"
+
+#include <bide/sim.h>
 
 #include <dirent.h>
 #include <sched.h>
@@ -63,6 +75,47 @@ static inline bool test_small(void)
         CHECK_EQ(open_descriptors(), before);             \
     }                                                     \
     static void name##_body(void)
+
+enum { SIM_SEEDS = 5 }; /* that a SIM_TEST runs from, 1 and up */
+
+#define SIM_TEST(name)                                           \
+    static void name##_body(void);                               \
+    BIDE_ASYNC_VOID(name##_body)                                 \
+    static void name##_fiber(void)                               \
+    {                                                            \
+        name##_body();                                           \
+        check_quiet();                                           \
+    }                                                            \
+    BIDE_ASYNC_VOID(name##_fiber)                                \
+    static void name##_from(uint64_t seed)                       \
+    {                                                            \
+        int before = open_descriptors();                         \
+        struct bide_sim_result result;                           \
+        struct bide_sim sim = {.seed = seed, .result = &result}; \
+        bide_let main_future = bide_async(name##_fiber);         \
+        bide_sim_run(&sim, &main_future);                        \
+        CHECK_EQ(bide_error(&main_future), 0);                   \
+        CHECK_EQ(bide_state(&main_future), BIDE_DONE);           \
+        CHECK_EQ(result.descriptors, 0);                         \
+        CHECK_EQ(open_descriptors(), before);                    \
+    }                                                            \
+    TEST(name)                                                   \
+    {                                                            \
+        for_seeds(name##_from);                                  \
+    }                                                            \
+    static void name##_body(void)
+
+/* The first seed that fails is named; the others are not tried then. */
+static inline void for_seeds(void (*from)(uint64_t seed))
+{
+    for (uint64_t seed = 1; seed <= SIM_SEEDS; seed++) {
+        from(seed);
+        if (atomic_load(&test_failures)) {
+            printf("     from seed %d\n", (int)seed);
+            return;
+        }
+    }
+}
 
 static inline int open_descriptors(void)
 {

@@ -1,7 +1,12 @@
-/* timer.c - the wheel against a sorted model, and sleeping: in order, never early, a million. */
+/*
+ * timer.c - the wheel against a sorted model, and sleeping: in order, to the nanosecond where time
+ * is virtual, never early where it is real, a million at once.
+ */
 #include "fiber.h"
 
 #include <time.h>
+
+#define HOUR (3600 * BIDE_S)
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -196,7 +201,92 @@ TEST(wheel_far_deadlines)
     CHECK_EQ(wheel.count, 0);
 }
 
-/* ---- sleeping ---- */
+/* ---- sleeping, in virtual time ---- */
+
+SIM_TEST(ends_at_its_moment)
+{
+    for (bide_time span = 1; span < 10000 * HOUR; span = span * 5 + 7) {
+        bide_time begin = bide_now();
+        CHECK_EQ(bide_sleep(span), 0);
+        CHECK_EQ(bide_now(), begin + span);
+        CHECK_EQ(bide_sleep_until(begin + 3 * span), 0);
+        CHECK_EQ(bide_now(), begin + 3 * span);
+    }
+}
+
+SIM_TEST(passed_already)
+{
+    bide_time begin = bide_now();
+    struct bide_stats before = stats_now();
+    CHECK_EQ(bide_sleep(0), 0);
+    CHECK_EQ(bide_sleep(-BIDE_S), 0);
+    CHECK_EQ(bide_sleep_until(0), 0);
+    CHECK_EQ(bide_sleep_until(INT64_MIN), 0);
+    CHECK_EQ(bide_sleep_until(begin), 0);
+    CHECK_EQ(stats_now().switches, before.switches);
+    CHECK_EQ(bide_now(), begin);
+}
+
+SIM_TEST(never_passes)
+{
+    bide_time begin = bide_now();
+    CHECK_EQ(bide_within(HOUR, bide_async(bide_sleep, BIDE_FOREVER)), -ETIMEDOUT);
+    CHECK_EQ(bide_within(HOUR, bide_async(bide_sleep_until, BIDE_FOREVER)), -ETIMEDOUT);
+    CHECK_EQ(bide_now(), begin + 2 * HOUR);
+}
+
+struct waking {
+    int order;
+    bide_time at;
+};
+
+static int sleep_and_note(bide_time deadline, int *next, struct waking *ret_waking)
+{
+    int error = bide_sleep_until(deadline);
+    *ret_waking = (struct waking){ (*next)++, bide_now() };
+    return error;
+}
+BIDE_ASYNC(int, sleep_and_note, bide_time, int *, struct waking *)
+
+SIM_TEST(woken_in_order)
+{
+    enum { SLEEPERS = 50 };
+    struct waking wakings[SLEEPERS];
+    int next = 0;
+    bide_time last = bide_now() + BIDE_MS;
+    BIDE_SCOPE(s) {
+        for (int i = 0; i < SLEEPERS; i++)
+            bide_spawn(&s, bide_async(sleep_and_note, last - i, &next, &wakings[i]));
+        CHECK_EQ(bide_scope_wait(&s), 0);
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        CHECK_EQ(wakings[i].order, SLEEPERS - 1 - i);
+        CHECK_EQ(wakings[i].at, last - i);
+    }
+}
+
+/* Of random spans, n of them; returns the longest. */
+static bide_time describe_naps(struct bide_sleep_future *naps, size_t n)
+{
+    bide_time longest = 0;
+    for (size_t i = 0; i < n; i++) {
+        bide_time span = (bide_time)(random_bits() % (100 * BIDE_MS));
+        naps[i] = bide_async(bide_sleep, span);
+        longest = span > longest ? span : longest;
+    }
+    return longest;
+}
+
+SIM_TEST(many_leaves_last_as_long_as_the_longest)
+{
+    enum { NAPS = 2000 };
+    static struct bide_sleep_future naps[NAPS];
+    bide_time begin = bide_now(), longest = describe_naps(naps, NAPS);
+    CHECK_EQ(bide_join_all(naps, NAPS), 0);
+    CHECK_EQ(bide_now() - begin, longest);
+}
+
+/* ---- sleeping, on the real clock ---- */
 
 FIBER_TEST(never_early)
 {
@@ -208,6 +298,21 @@ FIBER_TEST(never_early)
         CHECK_EQ(bide_sleep_until(until), 0);
         CHECK(bide_now() >= until);
     }
+}
+
+FIBER_TEST(the_first_to_end_wakes_the_worker)
+{
+    bide_let hour = bide_async(bide_sleep, HOUR);
+    bide_let forever = bide_async(bide_sleep_until, BIDE_FOREVER);
+    BIDE_SCOPE(s) {
+        bide_start(&hour);
+        bide_start(&forever);
+        CHECK_EQ(bide_sleep(BIDE_MS), 0);
+        bide_cancel(&hour);
+        bide_cancel(&forever);
+    }
+    CHECK_EQ(hour.value, -ECANCELED);
+    CHECK_EQ(forever.value, -ECANCELED);
 }
 
 /* Between two readings of the system's own clock. */
@@ -231,50 +336,13 @@ TEST(wall_clock_outside_a_runtime)
     check_wall_clock();
 }
 
-FIBER_TEST(passed_already)
-{
-    struct bide_stats before = stats_now();
-    CHECK_EQ(bide_sleep(0), 0);
-    CHECK_EQ(bide_sleep(-BIDE_S), 0);
-    CHECK_EQ(bide_sleep_until(0), 0);
-    CHECK_EQ(bide_sleep_until(INT64_MIN), 0);
-    CHECK_EQ(bide_sleep_until(bide_now()), 0);
-    CHECK_EQ(stats_now().switches, before.switches);
-    CHECK_EQ(bide_within(BIDE_US, bide_async(bide_sleep, BIDE_FOREVER)), -ETIMEDOUT);
-    CHECK_EQ(bide_within(BIDE_US, bide_async(bide_sleep_until, BIDE_FOREVER)), -ETIMEDOUT);
-}
-
-static int sleep_and_note(bide_time deadline, int *next, int *ret_order)
-{
-    int error = bide_sleep_until(deadline);
-    *ret_order = (*next)++;
-    return error;
-}
-BIDE_ASYNC(int, sleep_and_note, bide_time, int *, int *)
-
-FIBER_TEST(woken_in_order)
-{
-    enum { SLEEPERS = 50 };
-    int order[SLEEPERS], next = 0;
-    BIDE_SCOPE(s) {
-        /* All sleep before the first wakes. */
-        bide_time base = bide_now() + (test_small() ? 3 * BIDE_S : 100 * BIDE_MS);
-        for (int i = 0; i < SLEEPERS; i++)
-            bide_spawn(&s, bide_async(sleep_and_note, base - i * BIDE_US, &next, &order[i]));
-    }
-    for (int i = 0; i < SLEEPERS; i++)
-        CHECK_EQ(order[i], SLEEPERS - 1 - i);
-}
-
 FIBER_TEST(a_million_leaves)
 {
     size_t n = test_small() ? 20000 : 1000000;
     struct bide_sleep_future *naps = malloc(n * sizeof(*naps));
-    for (size_t i = 0; i < n; i++)
-        naps[i] = bide_async(bide_sleep, (bide_time)(random_bits() % (100 * BIDE_MS)));
-    bide_time begin = bide_now();
+    bide_time longest = describe_naps(naps, n), begin = bide_now();
     CHECK_EQ(bide_join_all(naps, n), 0);
-    CHECK(bide_now() - begin >= 90 * BIDE_MS); /* with n random spans the longest is near 100 */
+    CHECK(bide_now() - begin >= longest);
     for (size_t i = 0; i < n; i++)
         CHECK(bide_state(&naps[i]) == BIDE_DONE && naps[i].value == 0);
     CHECK_EQ(bide__worker()->fibers, 0);
@@ -286,7 +354,7 @@ FIBER_TEST(a_million_cancelled)
     size_t n = test_small() ? 20000 : 1000000;
     struct bide_sleep_future *naps = malloc(n * sizeof(*naps));
     for (size_t i = 0; i < n; i++)
-        naps[i] = bide_async(bide_sleep, BIDE_S + (bide_time)(random_bits() % (3600 * BIDE_S)));
+        naps[i] = bide_async(bide_sleep, BIDE_S + (bide_time)(random_bits() % HOUR));
     naps[n / 2] = bide_async(bide_sleep, BIDE_MS);
     CHECK_EQ(bide_race_all(naps, n), n / 2);
     for (size_t i = 0; i < n; i++)
@@ -296,8 +364,9 @@ FIBER_TEST(a_million_cancelled)
 
 FIBER_TEST(yield_lets_others_run)
 {
-    int order[2], next = 0;
-    bide_let a = bide_async(sleep_and_note, 0, &next, &order[0]);
+    struct waking waking;
+    int next = 0;
+    bide_let a = bide_async(sleep_and_note, 0, &next, &waking);
     BIDE_SCOPE(s) {
         bide_start(&a);
         CHECK_EQ(next, 0);
