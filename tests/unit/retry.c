@@ -3,6 +3,8 @@
 
 #include <bide/keywords.h>
 
+#define HOUR (3600 * BIDE_S)
+
 /* Fails with error until it has run often enough. */
 struct trouble {
     int error, times; /* below 0 */
@@ -20,7 +22,7 @@ ASYNC(int, work, struct trouble *)
 
 static const struct bide_retry_options quick = { .delay = BIDE_US };
 
-FIBER_TEST(runs_until_it_succeeds)
+SIM_TEST(runs_until_it_succeeds)
 {
     struct trouble t = { .error = -EIO, .times = 3 };
     let r = bide_retry(async(work, &t), &quick);
@@ -32,14 +34,14 @@ FIBER_TEST(runs_until_it_succeeds)
     CHECK_EQ(t.begun, 4);
 }
 
-FIBER_TEST(a_success_is_not_repeated)
+SIM_TEST(a_success_is_not_repeated)
 {
     struct trouble t = { 0 };
     CHECK_EQ(await(bide_retry(async(work, &t), &quick)), 101);
     CHECK_EQ(t.begun, 1);
 }
 
-FIBER_TEST(five_runs_by_default)
+SIM_TEST(five_runs_by_default)
 {
     struct trouble t = { .error = -EIO, .times = 1000 };
     struct bide_retry_options o = { .delay = BIDE_US };
@@ -47,7 +49,7 @@ FIBER_TEST(five_runs_by_default)
     CHECK_EQ(t.begun, 5);
 }
 
-FIBER_TEST(as_many_runs_as_allowed)
+SIM_TEST(as_many_runs_as_allowed)
 {
     for (unsigned n = 1; n < 8; n++) {
         struct trouble t = { .error = -ECONNRESET, .times = 1000 };
@@ -57,14 +59,14 @@ FIBER_TEST(as_many_runs_as_allowed)
     }
 }
 
-FIBER_TEST(without_a_limit)
+SIM_TEST(without_a_limit)
 {
     struct trouble t = { .error = -EIO, .times = 300 };
     struct bide_retry_options o = { .attempts = BIDE_RETRY_UNLIMITED, .delay = -1 };
     CHECK_EQ(await(bide_retry(async(work, &t), &o)), 401);
 }
 
-FIBER_TEST(one_by_value_stays_cold)
+SIM_TEST(one_by_value_stays_cold)
 {
     struct trouble t = { .error = -EIO, .times = 2 };
     let r = bide_retry(async(work, &t), &quick);
@@ -76,7 +78,7 @@ FIBER_TEST(one_by_value_stays_cold)
     CHECK_EQ(t.begun, 4);
 }
 
-FIBER_TEST(takes_pointers_to_futures)
+SIM_TEST(takes_pointers_to_futures)
 {
     struct trouble t = { .error = -EIO, .times = 2 };
     let f = async(work, &t);
@@ -89,7 +91,7 @@ FIBER_TEST(takes_pointers_to_futures)
 
 /* ---- which errors ---- */
 
-FIBER_TEST(what_lasts_is_not_repeated)
+SIM_TEST(what_lasts_is_not_repeated)
 {
     static const int lasting[] = { -EACCES, -EBADF,  -ECANCELED,  -EFAULT,
                                    -EINVAL, -ENOSYS, -EOPNOTSUPP, -EPERM };
@@ -112,7 +114,7 @@ static int is_eagain(int error, void *user)
     return error == -EAGAIN;
 }
 
-FIBER_TEST(the_caller_says_which)
+SIM_TEST(the_caller_says_which)
 {
     struct asked asked = { 0 };
     struct bide_retry_options o = {
@@ -141,52 +143,126 @@ static uint64_t draw_all(void *user)
     return *(uint64_t *)user;
 }
 
-FIBER_TEST(waits_longer_each_time)
+/* When each run began, of up to 16 that all fail; the first one at 0. */
+static bide_time begun[16];
+
+static int log_run(int *runs)
 {
-    struct trouble t = { .error = -EIO, .times = 3 };
-    struct bide_retry_options o = { .delay = BIDE_MS, .no_jitter = 1 };
-    bide_time before = bide_now();
-    CHECK_EQ(await(bide_retry(async(work, &t), &o)), 104);
-    CHECK(bide_now() - before >= 7 * BIDE_MS); /* 1 + 2 + 4 */
-    o.factor = 3;
-    t.begun = 0;
-    before = bide_now();
-    CHECK_EQ(await(bide_retry(async(work, &t), &o)), 104);
-    CHECK(bide_now() - before >= 13 * BIDE_MS); /* 1 + 3 + 9 */
+    begun[(*runs)++] = bide_now();
+    return -EIO;
+}
+ASYNC(int, log_run, int *)
+
+/* Without jitter the waits are the bounds. Leaves when each run began in begun, from the first. */
+static int log_runs(struct bide_retry_options o)
+{
+    int runs = 0;
+    o.no_jitter = 1;
+    CHECK_OR(await(bide_retry(async(log_run, &runs), &o)) == -EIO, -1);
+    for (int i = runs; i-- > 0;)
+        begun[i] -= begun[0];
+    return runs;
 }
 
-FIBER_TEST(waits_a_random_part_of_it)
+SIM_TEST(waits_longer_each_time)
+{
+    CHECK_EQ(log_runs((struct bide_retry_options){ .attempts = 4, .delay = BIDE_MS }), 4);
+    CHECK_EQ(begun[1], 1 * BIDE_MS);
+    CHECK_EQ(begun[2], 3 * BIDE_MS);
+    CHECK_EQ(begun[3], 7 * BIDE_MS);
+    struct bide_retry_options o = { .attempts = 4, .delay = BIDE_MS, .factor = 3 };
+    CHECK_EQ(log_runs(o), 4);
+    CHECK_EQ(begun[1], 1 * BIDE_MS);
+    CHECK_EQ(begun[2], 4 * BIDE_MS);
+    CHECK_EQ(begun[3], 13 * BIDE_MS);
+}
+
+SIM_TEST(the_defaults_are_as_documented)
+{
+    static const int waits_ms[] = { 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000,
+                                    30000 };
+    CHECK_EQ(log_runs((struct bide_retry_options){ 0 }), 5);
+    CHECK_EQ(log_runs((struct bide_retry_options){ .attempts = 12 }), 12);
+    for (int i = 0; i < 11; i++)
+        CHECK_EQ(begun[i + 1] - begun[i], waits_ms[i] * BIDE_MS);
+}
+
+SIM_TEST(below_zero_it_does_not_wait)
+{
+    CHECK_EQ(log_runs((struct bide_retry_options){ .delay = -1 }), 5);
+    CHECK_EQ(begun[4], 0);
+    CHECK_EQ(log_runs((struct bide_retry_options){ .delay_max = -1 }), 5);
+    CHECK_EQ(begun[4], 0);
+}
+
+SIM_TEST(waits_a_random_part_of_it)
 {
     struct trouble t = { .error = -EIO, .times = 3 };
-    uint64_t bits = 3600 * BIDE_S + 1; /* what is left of it is 0 */
+    uint64_t bits = HOUR + 1 + BIDE_MS; /* a millisecond is left of it */
     struct bide_retry_options o = {
-        .delay = 3600 * BIDE_S, .factor = 1, .delay_max = BIDE_FOREVER,
-        .random = draw_all, .user = &bits
+        .delay = HOUR, .factor = 1, .delay_max = BIDE_FOREVER, .random = draw_all, .user = &bits
     };
+    bide_time begin = bide_now();
     draws = 0;
     CHECK_EQ(await(bide_retry(async(work, &t), &o)), 104);
     CHECK_EQ(draws, 3);
+    CHECK_EQ(bide_now() - begin, 3 * BIDE_MS);
+    bits = HOUR; /* the whole */
+    t.begun = 0;
+    CHECK_EQ(await(bide_retry(async(work, &t), &o)), 104);
+    CHECK_EQ(bide_now() - begin, 3 * BIDE_MS + 3 * HOUR);
 }
 
-FIBER_TEST(no_wait_is_longer_than_the_longest)
+SIM_TEST(by_default_chance_decides_within_the_bound)
+{
+    bide_time waits[20];
+    struct bide_retry_options o = { .attempts = 2 };
+    int equal = 0;
+    for (int i = 0; i < 20; i++) {
+        struct trouble t = { .error = -EIO, .times = 1 };
+        bide_time begin = bide_now();
+        CHECK_EQ(await(bide_retry(async(work, &t), &o)), 102);
+        waits[i] = bide_now() - begin;
+        CHECK(waits[i] >= 0 && waits[i] <= 100 * BIDE_MS);
+        equal += i && waits[i] == waits[i - 1];
+    }
+    CHECK(equal < 5);
+}
+
+SIM_TEST(no_wait_is_longer_than_the_longest)
 {
     struct trouble t = { .error = -EIO, .times = 5 };
     struct bide_retry_options o = { .attempts = 10, .delay = BIDE_US, .delay_max = 2 * BIDE_US,
                                     .factor = 1e12, .no_jitter = 1 };
-    let r = bide_retry(async(work, &t), &o);
-    CHECK_EQ(within(3600 * BIDE_S, &r), 0);
-    CHECK_EQ(r.value, 106);
+    bide_time begin = bide_now();
+    CHECK_EQ(await(bide_retry(async(work, &t), &o)), 106);
+    CHECK_EQ(bide_now() - begin, 9 * BIDE_US); /* 1 + 4 * 2 */
 }
 
-FIBER_TEST(a_deadline_in_the_wait_ends_it_at_once)
+/* A run that would begin with the deadline does not begin either. */
+SIM_TEST(a_deadline_in_the_wait_ends_it_at_once)
 {
-    struct trouble t = { .error = -EIO, .times = 5 };
-    struct bide_retry_options o = { .delay = 2 * 3600 * BIDE_S, .delay_max = BIDE_FOREVER,
+    for (int later = 0; later < 2; later++) {
+        struct trouble t = { .error = -EIO, .times = 5 };
+        struct bide_retry_options o = { .delay = HOUR + later, .delay_max = BIDE_FOREVER,
+                                        .no_jitter = 1 };
+        bide_time begin = bide_now();
+        let r = bide_retry(async(work, &t), &o);
+        CHECK_EQ(within(HOUR, &r), 0);
+        CHECK_EQ(r.value, -EIO);
+        CHECK_EQ(t.begun, 1);
+        CHECK_EQ(bide_now(), begin);
+    }
+}
+
+SIM_TEST(a_deadline_just_after_the_wait_leaves_a_run)
+{
+    struct trouble t = { .error = -EIO, .times = 1 };
+    struct bide_retry_options o = { .delay = HOUR - 1, .delay_max = BIDE_FOREVER,
                                     .no_jitter = 1 };
     let r = bide_retry(async(work, &t), &o);
-    CHECK_EQ(within(3600 * BIDE_S, &r), 0);
-    CHECK_EQ(r.value, -EIO);
-    CHECK_EQ(t.begun, 1);
+    CHECK_EQ(within(HOUR, &r), 0);
+    CHECK_EQ(r.value, 102);
 }
 
 /* ---- bounds ---- */
@@ -195,29 +271,34 @@ static int slow_at_first(struct trouble *t)
 {
     if (++t->begun > t->times)
         return 100 + t->begun;
-    int error = bide_sleep(3600 * BIDE_S);
+    int error = bide_sleep(HOUR);
     t->ended++;
     return error;
 }
 ASYNC(int, slow_at_first, struct trouble *)
 
-FIBER_TEST(each_run_has_a_timeout)
+SIM_TEST(each_run_has_a_timeout)
 {
     struct trouble t = { .times = 2 };
-    struct bide_retry_options o = { .delay = BIDE_US, .timeout = BIDE_MS };
-    let r = bide_retry(async(slow_at_first, &t), &o);
-    CHECK_EQ(await(&r), 103);
+    struct bide_retry_options o = { .delay = BIDE_US, .timeout = BIDE_MS, .no_jitter = 1 };
+    bide_time begin = bide_now();
+    CHECK_EQ(await(bide_retry(async(slow_at_first, &t), &o)), 103);
+    CHECK_EQ(bide_now() - begin, 2 * BIDE_MS + 3 * BIDE_US);
     CHECK_EQ(bide_cancelled(), 0);
     t = (struct trouble){ .times = 100 };
+    begin = bide_now();
     CHECK_EQ(await(bide_retry(async(slow_at_first, &t), &o)), -ETIMEDOUT);
+    CHECK_EQ(bide_now() - begin, 5 * BIDE_MS + 15 * BIDE_US);
     CHECK_EQ(t.ended, 5);
 }
 
-FIBER_TEST(a_deadline_bounds_all_runs)
+SIM_TEST(a_deadline_bounds_all_runs)
 {
     struct trouble t = { .times = 100 };
+    bide_time begin = bide_now();
     let r = bide_retry(async(slow_at_first, &t), &quick);
     CHECK_EQ(within(BIDE_MS, &r), -ETIMEDOUT);
+    CHECK_EQ(bide_now() - begin, BIDE_MS);
     CHECK_EQ(r.value, -ETIMEDOUT);
     CHECK_EQ(t.begun, 1);
 }
@@ -231,10 +312,12 @@ static int fail_later(struct trouble *t)
 }
 ASYNC(int, fail_later, struct trouble *)
 
-FIBER_TEST(cancelled_at_any_moment_it_ends)
+/* Runs and waits follow each other, 20 us each: where one ends and the next begins either may be
+ * what is cancelled. */
+SIM_TEST(cancelled_at_any_moment_it_ends)
 {
     struct bide_retry_options o = {
-        .attempts = BIDE_RETRY_UNLIMITED, .delay = 20 * BIDE_US, .factor = 1
+        .attempts = BIDE_RETRY_UNLIMITED, .delay = 20 * BIDE_US, .factor = 1, .no_jitter = 1
     };
     for (int i = 0; i < 50; i++) {
         struct trouble t = { .error = -EIO };
@@ -246,9 +329,16 @@ FIBER_TEST(cancelled_at_any_moment_it_ends)
             cancel(&r);
         }
         CHECK_EQ(t.begun, t.ended);
-        if (i == 0)
+        if (i % 4) {
+            CHECK_EQ(t.begun, i / 8 + 1);
+            CHECK_EQ(r.value, -ECANCELED);
+        } else if (i) {
+            CHECK(t.begun == i / 8 || t.begun == i / 8 + 1);
+            CHECK(r.value == -ECANCELED || r.value == -EIO); /* a run had just ended with it */
+        } else {
             CHECK_EQ(t.begun, 0);
-        CHECK(r.value == -ECANCELED || r.value == -EIO); /* a run had just ended with it */
+            CHECK_EQ(r.value, -ECANCELED);
+        }
     }
 }
 
@@ -262,22 +352,24 @@ static int fail_whatever(struct trouble *t)
 }
 ASYNC(int, fail_whatever, struct trouble *)
 
-FIBER_TEST(cancelled_in_a_run_it_gives_its_value)
+SIM_TEST(cancelled_in_a_run_it_gives_its_value)
 {
     struct trouble t = { .error = -EAGAIN };
     struct asked asked = { 0 };
     struct bide_retry_options o = { .delay = BIDE_US, .retry = is_eagain, .user = &asked };
+    bide_time begin = bide_now();
     let r = bide_retry(async(fail_whatever, &t), &o);
     CHECK_EQ(within(BIDE_US, &r), -ETIMEDOUT);
+    CHECK_EQ(bide_now() - begin, BIDE_MS / 2);
     CHECK_EQ(r.value, -EAGAIN);
     CHECK_EQ(t.ended, 1);
     CHECK_EQ(asked.count, 0);
 }
 
-FIBER_TEST(cancelled_in_the_wait_it_ends)
+SIM_TEST(cancelled_in_the_wait_it_ends)
 {
     struct trouble t = { .error = -EIO, .times = 100 };
-    struct bide_retry_options o = { .delay = 3600 * BIDE_S, .delay_max = BIDE_FOREVER,
+    struct bide_retry_options o = { .delay = HOUR, .delay_max = BIDE_FOREVER,
                                     .no_jitter = 1 };
     let r = bide_retry(async(work, &t), &o);
     scope(s) {
@@ -293,7 +385,7 @@ FIBER_TEST(cancelled_in_the_wait_it_ends)
 
 /* ---- wherever a future may be ---- */
 
-FIBER_TEST(is_joined_raced_and_spawned)
+SIM_TEST(is_joined_raced_and_spawned)
 {
     struct trouble a = { .error = -EIO, .times = 2 }, b = { .error = -EIO, .times = 3 }, c = a;
     let x = bide_retry(async(work, &a), &quick);
@@ -304,15 +396,28 @@ FIBER_TEST(is_joined_raced_and_spawned)
     scope(s)
         CHECK_EQ(spawn(&s, bide_retry(async(work, &c), &quick)), 0);
     CHECK_EQ(c.begun, 3);
-    let slow = bide_retry(async(bide_sleep, 3600 * BIDE_S), NULL);
+    let slow = bide_retry(async(bide_sleep, HOUR), NULL);
     a.begun = 0;
     CHECK_EQ(race(&slow, bide_retry(async(work, &a), &quick)), 1);
     CHECK_EQ(slow.value, -ECANCELED);
-    a.begun = 0;
-    CHECK_EQ(bide_offload(bide_retry(async(work, &a), &quick)), 103);
 }
 
-FIBER_TEST(is_an_element_of_an_array)
+static int call(void *arg)
+{
+    return work(arg);
+}
+
+FIBER_TEST(runs_where_nothing_is_simulated)
+{
+    struct trouble t = { .error = -EIO, .times = 2 };
+    CHECK_EQ(await(bide_retry(async(work, &t), &quick)), 103);
+    t.begun = 0;
+    CHECK_EQ(bide_offload(bide_retry(async(work, &t), &quick)), 103);
+    t.begun = 0;
+    CHECK_EQ(await(bide_retry(async(bide_offload_call, call, &t), &quick)), 103);
+}
+
+SIM_TEST(is_an_element_of_an_array)
 {
     struct trouble t[4];
     let first = bide_retry(async(work, t), &quick);
@@ -327,7 +432,7 @@ FIBER_TEST(is_an_element_of_an_array)
         CHECK_EQ(all[i].value, 101 + i);
 }
 
-FIBER_TEST(is_retried_itself)
+SIM_TEST(is_retried_itself)
 {
     struct trouble t = { .error = -EIO, .times = 7 };
     struct bide_retry_options two = { .attempts = 2, .delay = BIDE_US };
@@ -336,12 +441,7 @@ FIBER_TEST(is_retried_itself)
              108);
 }
 
-static int call(void *arg)
-{
-    return work(arg);
-}
-
-FIBER_TEST(repeats_leaves)
+SIM_TEST(repeats_leaves)
 {
     struct trouble t = { .error = -EIO, .times = 2 };
     CHECK_EQ(await(bide_retry(async(bide_offload_call, call, &t), &quick)), 103);
@@ -354,7 +454,7 @@ static ssize_t large(struct trouble *t)
 }
 ASYNC(ssize_t, large, struct trouble *)
 
-FIBER_TEST(values_may_be_long)
+SIM_TEST(values_may_be_long)
 {
     struct trouble t = { .times = 2 };
     CHECK_EQ(await(bide_retry(async(large, &t), &quick)), (ssize_t)1 << 40);
@@ -373,7 +473,7 @@ TEST(works_in_a_plain_thread)
 static void retry_done(void *arg)
 {
     (void)arg;
-    let f = async(bide_sleep, 3600 * BIDE_S);
+    let f = async(bide_sleep, HOUR);
     scope(s) {
         bide_start(&f);
         await(bide_retry(&f, NULL));
