@@ -17,6 +17,7 @@ struct act {
 struct play {
     struct act act[8];
     int begun, ended, cancelled;
+    bide_time began[8]; /* when each of them did */
 };
 
 static int last(const struct play *p, const struct act *act)
@@ -29,8 +30,9 @@ static int last(const struct play *p, const struct act *act)
 
 static int perform(struct play *p)
 {
-    const struct act *act = &p->act[p->begun++];
+    const struct act *act = &p->act[p->begun];
     int error = 0;
+    p->began[p->begun++] = bide_now();
     if (act->stubborn)
         shield()
             last(p, act);
@@ -45,7 +47,7 @@ ASYNC(int, perform, struct play *)
 static const struct bide_hedge_options soon = { .delay = BIDE_US };
 static const struct bide_hedge_options late = { .delay = AGES };
 
-FIBER_TEST(what_is_quick_runs_once)
+SIM_TEST(what_is_quick_runs_once)
 {
     struct play p = { .act = { { .takes = BIDE_US, .value = 1 }, { .value = 2 } } };
     let h = bide_hedge(async(perform, &p), &late);
@@ -59,17 +61,28 @@ FIBER_TEST(what_is_quick_runs_once)
     CHECK_EQ(p.begun, 2);
 }
 
-FIBER_TEST(what_is_slow_runs_twice)
+SIM_TEST(what_is_slow_runs_twice)
 {
     struct play p = { .act = { { .takes = AGES, .value = 1 }, { .takes = BIDE_US, .value = 2 } } };
-    let h = bide_hedge(async(perform, &p), &soon);
-    CHECK_EQ(await(&h), 2);
+    bide_time begin = bide_now();
+    CHECK_EQ(await(bide_hedge(async(perform, &p), NULL)), 2);
+    CHECK_EQ(p.began[0] - begin, 0);
+    CHECK_EQ(p.began[1] - begin, 100 * BIDE_MS);
+    CHECK_EQ(bide_now() - begin, 100 * BIDE_MS + BIDE_US);
     CHECK_EQ(p.begun, 2);
     CHECK_EQ(p.ended, 2);
     CHECK_EQ(p.cancelled, 1);
 }
 
-FIBER_TEST(the_first_may_still_win)
+SIM_TEST(what_is_just_quick_enough_runs_once)
+{
+    struct bide_hedge_options o = { .delay = BIDE_MS };
+    struct play p = { .act = { { .takes = BIDE_MS - 1, .value = 1 }, { .value = 2 } } };
+    CHECK_EQ(await(bide_hedge(async(perform, &p), &o)), 1);
+    CHECK_EQ(p.begun, 1);
+}
+
+SIM_TEST(the_first_may_still_win)
 {
     struct play p = { .act = { { .begun = 2, .value = 1 }, { .takes = AGES, .value = 2 } } };
     CHECK_EQ(await(bide_hedge(async(perform, &p), &soon)), 1);
@@ -77,31 +90,37 @@ FIBER_TEST(the_first_may_still_win)
     CHECK_EQ(p.cancelled, 1);
 }
 
-FIBER_TEST(as_many_copies_as_allowed)
+SIM_TEST(as_many_copies_as_allowed)
 {
     for (unsigned n = 1; n <= 6; n++) {
         struct play p = { 0 };
         for (unsigned i = 0; i < n; i++)
             p.act[i] = (struct act){ .takes = i + 1 < n ? AGES : BIDE_US, .value = (int)i };
-        struct bide_hedge_options o = { .delay = BIDE_US, .copies = n };
+        struct bide_hedge_options o = { .delay = BIDE_MS, .copies = n };
+        bide_time begin = bide_now();
         CHECK_EQ(await(bide_hedge(async(perform, &p), &o)), n - 1);
+        CHECK_EQ(bide_now() - begin, (n - 1) * BIDE_MS + BIDE_US);
+        for (unsigned i = 0; i < n; i++)
+            CHECK_EQ(p.began[i] - begin, i * BIDE_MS);
         CHECK_EQ(p.begun, n);
         CHECK_EQ(p.cancelled, n - 1);
     }
 }
 
-FIBER_TEST(without_a_delay_all_begin)
+SIM_TEST(without_a_delay_all_begin)
 {
     struct play p = { .act = { { .begun = 3 }, { .begun = 3 }, { .begun = 3 } } };
     struct bide_hedge_options o = { .delay = -1, .copies = 3 };
+    bide_time begin = bide_now();
     CHECK_EQ(await(bide_hedge(async(perform, &p), &o)), 0);
+    CHECK_EQ(p.began[2], begin);
     CHECK_EQ(p.begun, 3);
     CHECK_EQ(p.ended, 3);
 }
 
 /* ---- failures ---- */
 
-FIBER_TEST(a_failure_does_not_win_against_one_that_runs)
+SIM_TEST(a_failure_does_not_win_against_one_that_runs)
 {
     struct play p = { .act = { { .ended = 1, .value = 1 }, { .value = -EIO } } };
     CHECK_EQ(await(bide_hedge(async(perform, &p), &soon)), 1);
@@ -109,17 +128,19 @@ FIBER_TEST(a_failure_does_not_win_against_one_that_runs)
     CHECK_EQ(p.cancelled, 0);
 }
 
-FIBER_TEST(when_all_fail_it_fails)
+SIM_TEST(when_all_fail_it_fails)
 {
     struct play p = { .act = { { .ended = 1, .value = -EIO }, { .value = -EPROTO } } };
     CHECK_EQ(await(bide_hedge(async(perform, &p), &soon)), -EIO);
     CHECK_EQ(p.ended, 2);
 }
 
-FIBER_TEST(a_failure_begins_no_copy)
+SIM_TEST(a_failure_begins_no_copy)
 {
     struct play p = { .act = { { .takes = BIDE_US, .value = -EIO }, { .value = 1 } } };
+    bide_time begin = bide_now();
     CHECK_EQ(await(bide_hedge(async(perform, &p), &late)), -EIO);
+    CHECK_EQ(bide_now() - begin, BIDE_US);
     CHECK_EQ(p.begun, 1);
 }
 
@@ -133,7 +154,7 @@ static void discard_int(void *value)
     discarded[discards++] = *(int *)value;
 }
 
-FIBER_TEST(late_values_are_given_back)
+SIM_TEST(late_values_are_given_back)
 {
     struct play p = { .act = { { .ended = 1, .value = 1, .stubborn = true },
                                { .ended = 1, .value = -EIO, .stubborn = true },
@@ -170,7 +191,7 @@ static void free_page(void *value)
     pages--;
 }
 
-FIBER_TEST(values_of_any_type)
+SIM_TEST(values_of_any_type)
 {
     struct play p = { .act = { { .takes = AGES, .value = 1 }, { .takes = BIDE_US, .value = 2 } } };
     struct bide_hedge_options o = { .delay = BIDE_US, .discard = free_page };
@@ -190,7 +211,7 @@ static void count(void)
 }
 ASYNC_VOID(count)
 
-FIBER_TEST(no_value_at_all)
+SIM_TEST(no_value_at_all)
 {
     counted = 0;
     await(bide_hedge(async(count), &late));
@@ -199,40 +220,53 @@ FIBER_TEST(no_value_at_all)
 
 /* ---- cancellation ---- */
 
-FIBER_TEST(cancelled_all_copies_are)
+SIM_TEST(cancelled_all_copies_are)
 {
     struct play p = { .act = { { .takes = AGES }, { .takes = AGES }, { .takes = AGES } } };
     struct bide_hedge_options o = { .delay = BIDE_US, .copies = 3 };
+    bide_time begin = bide_now();
     let h = bide_hedge(async(perform, &p), &o);
     CHECK_EQ(within(10 * BIDE_MS, &h), -ETIMEDOUT);
+    CHECK_EQ(bide_now() - begin, 10 * BIDE_MS);
     CHECK_EQ(h.value, -ETIMEDOUT);
-    CHECK_EQ(p.cancelled, p.begun);
-    CHECK_EQ(p.ended, p.begun);
+    CHECK_EQ(p.begun, 3);
+    CHECK_EQ(p.cancelled, 3);
+    CHECK_EQ(p.ended, 3);
 }
 
-FIBER_TEST(a_good_value_survives_a_cancellation)
+SIM_TEST(a_good_value_survives_a_cancellation)
 {
     struct play p = { .act = { { .takes = 3 * BIDE_MS, .value = 7, .stubborn = true } } };
+    bide_time begin = bide_now();
     let h = bide_hedge(async(perform, &p), &late);
     CHECK_EQ(within(BIDE_MS, &h), -ETIMEDOUT);
+    CHECK_EQ(bide_now() - begin, 3 * BIDE_MS);
     CHECK_EQ(h.value, 7);
 }
 
-FIBER_TEST(cancelled_at_any_moment_it_ends)
+/* The second begins after 30 us and fails at 130; the third, after 60, ends well at 110. */
+SIM_TEST(cancelled_at_any_moment_it_ends)
 {
     struct bide_hedge_options o = { .delay = 30 * BIDE_US, .copies = 3 };
     for (int i = 0; i < 50; i++) {
         struct play p = { .act = { { .takes = AGES }, { .takes = 100 * BIDE_US, .value = -EIO },
                                    { .takes = 50 * BIDE_US, .value = 3 } } };
+        bide_time span = i * 5 * BIDE_US, begin = bide_now();
         let h = bide_hedge(async(perform, &p), &o);
         scope(s) {
             CHECK_EQ(bide_start(&h), 0);
-            if (i)
-                bide_sleep(i * 5 * BIDE_US);
+            if (span)
+                bide_sleep(span);
             cancel(&h);
         }
+        CHECK_EQ(bide_now() - begin, span);
         CHECK_EQ(p.begun, p.ended);
-        CHECK(h.value == 3 || h.value == -ECANCELED || h.value == -EIO);
+        if (span % (30 * BIDE_US) || span > 60 * BIDE_US) /* no copy begins at that very moment */
+            CHECK_EQ(p.begun, span < 60 * BIDE_US ? 1 + span / (30 * BIDE_US) : 3);
+        if (span != 110 * BIDE_US)
+            CHECK_EQ(h.value, span < 110 * BIDE_US ? -ECANCELED : 3);
+        else
+            CHECK(h.value == 3 || h.value == -ECANCELED);
     }
 }
 
@@ -247,7 +281,7 @@ static int hedge_when_cancelled(struct play *p)
 }
 ASYNC(int, hedge_when_cancelled, struct play *)
 
-FIBER_TEST(a_cancelled_caller_runs_none)
+SIM_TEST(a_cancelled_caller_runs_none)
 {
     struct play p = { 0 };
     let f = async(hedge_when_cancelled, &p);
@@ -258,7 +292,7 @@ FIBER_TEST(a_cancelled_caller_runs_none)
 
 /* ---- wherever a future may be ---- */
 
-FIBER_TEST(is_joined_raced_and_spawned)
+SIM_TEST(is_joined_raced_and_spawned)
 {
     struct play a = { .act = { { .takes = AGES }, { .value = 1 } } }, b = a, c = a, d = a;
     let x = bide_hedge(async(perform, &a), &soon);
@@ -271,7 +305,7 @@ FIBER_TEST(is_joined_raced_and_spawned)
     CHECK_EQ(race(async(bide_sleep, AGES), bide_hedge(async(perform, &d), &soon)), 1);
 }
 
-FIBER_TEST(is_retried_and_retries)
+SIM_TEST(is_retried_and_retries)
 {
     struct play p = { .act = { { .takes = AGES }, { .value = -EIO, .takes = BIDE_US },
                                { .value = 3 }, { .value = 3 }, { .value = 3 } } };
@@ -281,11 +315,22 @@ FIBER_TEST(is_retried_and_retries)
     CHECK_EQ(await(bide_hedge(bide_retry(async(perform, &p), &again), &soon)), 3);
 }
 
-FIBER_TEST(copies_leaves)
+SIM_TEST(copies_leaves)
 {
+    bide_time begin = bide_now();
     CHECK_EQ(await(bide_hedge(async(bide_sleep, BIDE_MS), &soon)), 0);
+    CHECK_EQ(bide_now() - begin, BIDE_MS);
     let ages = bide_hedge(async(bide_sleep, AGES), &soon);
     CHECK_EQ(within(BIDE_MS, &ages), -ETIMEDOUT);
+}
+
+FIBER_TEST(runs_where_nothing_is_simulated)
+{
+    struct play p = { .act = { { .takes = AGES }, { .takes = BIDE_US, .value = 2 } } };
+    bide_time begin = bide_now();
+    CHECK_EQ(await(bide_hedge(async(perform, &p), &soon)), 2);
+    CHECK(bide_now() - begin >= 2 * BIDE_US);
+    CHECK_EQ(p.ended, 2);
 }
 
 TEST(works_in_a_plain_thread)
