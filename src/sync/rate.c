@@ -58,8 +58,8 @@ int bide_rate_acquire(struct bide_rate *rate, unsigned n)
     bide_time at = ready_at(rate, n), now = bide_now();
     if (at > now)
         error = at < bide_deadline() ? bide_sleep_until(at) : -ETIMEDOUT;
-    if (!error)
-        take(rate, n, at > now ? at : now);
+    if (!error) /* while one waits nothing overflows, no part of a nanosecond either */
+        take(rate, n, at > now ? rate->full_at : now);
     bide_mutex_unlock(&rate->turn);
     return error;
 }
