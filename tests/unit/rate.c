@@ -7,7 +7,7 @@
 
 #define HOUR (3600 * BIDE_S)
 
-FIBER_TEST(the_bucket_is_full_at_first)
+SIM_TEST(the_bucket_is_full_at_first)
 {
     struct bide_rate rate = { .tokens = 1, .span = HOUR, .burst = 5 };
     for (int i = 0; i < 5; i++)
@@ -20,7 +20,7 @@ FIBER_TEST(the_bucket_is_full_at_first)
     CHECK_EQ(bide_rate_try_acquire(&other, 1), -EAGAIN);
 }
 
-FIBER_TEST(more_than_the_bucket_holds)
+SIM_TEST(more_than_the_bucket_holds)
 {
     struct bide_rate rate = { .burst = 3 };
     CHECK_EQ(bide_rate_acquire(&rate, 4), -EINVAL);
@@ -29,38 +29,56 @@ FIBER_TEST(more_than_the_bucket_holds)
     CHECK_EQ(bide_rate_acquire(&rate, 0), 0);
 }
 
-FIBER_TEST(zeros_are_one_a_second)
+SIM_TEST(zeros_are_one_a_second)
 {
     struct bide_rate rate = { 0 };
     CHECK_EQ(bide_rate_acquire(&rate, 2), -EINVAL);
     CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
     CHECK_EQ(bide_rate_try_acquire(&rate, 1), -EAGAIN);
-    let wait = async(bide_rate_acquire, &rate, 1);
-    CHECK_EQ(within(BIDE_S / 4, &wait), 0); /* it ended, knowing that it would be too late */
-    CHECK_EQ(wait.value, -ETIMEDOUT);
+    bide_time begin = bide_now();
+    CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
+    CHECK_EQ(bide_now(), begin + BIDE_S);
 }
 
-/* Never more than allowed: the k-th after a full bucket comes (k - burst) spans later, or after. */
-FIBER_TEST(no_faster_than_allowed)
+SIM_TEST(too_late_is_known_at_once)
+{
+    struct bide_rate rate = { 0 };
+    CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
+    bide_time begin = bide_now();
+    for (int sooner = 0; sooner < 2; sooner++) {
+        let wait = async(bide_rate_acquire, &rate, 1);
+        CHECK_EQ(within(BIDE_S - sooner, &wait), 0); /* its token would come with the deadline */
+        CHECK_EQ(wait.value, -ETIMEDOUT);
+        CHECK_EQ(bide_now(), begin);
+    }
+    let wait = async(bide_rate_acquire, &rate, 1);
+    CHECK_EQ(within(BIDE_S + 1, &wait), 0);
+    CHECK_EQ(wait.value, 0);
+    CHECK_EQ(bide_now(), begin + BIDE_S);
+}
+
+/* The k-th after a full bucket comes (k - burst) * span / tokens later: at the next nanosecond. */
+SIM_TEST(as_fast_as_allowed)
 {
     static const struct bide_rate rates[] = {
         { .tokens = 1, .span = 100 * BIDE_US, .burst = 1 },
         { .tokens = 7, .span = BIDE_MS, .burst = 3 },
         { .tokens = 30000, .burst = 10 },
+        { .tokens = 3, .burst = 1 },
     };
-    for (int r = 0; r < 3; r++) {
+    for (int r = 0; r < 4; r++) {
         struct bide_rate rate = rates[r];
         bide_time span = rate.span ? rate.span : BIDE_S, begin = bide_now();
-        for (int i = 1; i <= 30; i++) {
+        for (int i = 1; i <= 200; i++) {
             CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
-            int waited_for = i - (int)rate.burst;
-            CHECK(bide_now() - begin >= waited_for * span / rate.tokens - 1);
+            bide_time waited_for = i > (int)rate.burst ? (i - (int)rate.burst) * span : 0;
+            CHECK_EQ(bide_now() - begin, (waited_for + rate.tokens - 1) / rate.tokens);
         }
     }
 }
 
 /* No token is lost by rounding: a third of a nanosecond a token. */
-FIBER_TEST(parts_of_nanoseconds_add_up)
+SIM_TEST(parts_of_nanoseconds_add_up)
 {
     struct bide_rate rate = { .tokens = 3, .span = HOUR + 1, .burst = 3000000 };
     CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
@@ -73,30 +91,25 @@ FIBER_TEST(parts_of_nanoseconds_add_up)
 }
 
 /* A full bucket holds no more than burst, however long nobody came. */
-FIBER_TEST(a_full_bucket_overflows)
+SIM_TEST(a_full_bucket_overflows)
 {
     struct bide_rate rate = { .tokens = 1, .span = HOUR, .burst = 4 };
-    rate.full_at = bide_now() - 1000 * HOUR;
+    CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
+    bide_sleep(1000 * HOUR);
     CHECK_EQ(bide_rate_try_acquire(&rate, 4), 0);
     CHECK_EQ(bide_rate_try_acquire(&rate, 1), -EAGAIN);
 }
 
-/* As if so much time had passed. */
-static void pass(struct bide_rate *rate, bide_time span)
-{
-    rate->full_at -= span;
-}
-
-FIBER_TEST(tokens_come_evenly)
+SIM_TEST(tokens_come_evenly)
 {
     struct bide_rate rate = { .tokens = 2, .span = HOUR, .burst = 4 };
     CHECK_EQ(bide_rate_acquire(&rate, 4), 0);
-    pass(&rate, HOUR / 2 - BIDE_S * 60);
+    bide_sleep(HOUR / 2 - 1);
     CHECK_EQ(bide_rate_try_acquire(&rate, 1), -EAGAIN);
-    pass(&rate, BIDE_S * 60);
+    bide_sleep(1);
     CHECK_EQ(bide_rate_try_acquire(&rate, 1), 0);
     CHECK_EQ(bide_rate_try_acquire(&rate, 1), -EAGAIN);
-    pass(&rate, HOUR);
+    bide_sleep(HOUR);
     CHECK_EQ(bide_rate_try_acquire(&rate, 3), -EAGAIN);
     CHECK_EQ(bide_rate_try_acquire(&rate, 2), 0);
 }
@@ -106,29 +119,39 @@ FIBER_TEST(tokens_come_evenly)
 struct line {
     struct bide_rate rate;
     int order[16], count;
+    bide_time at[16];
 };
 
 static int stand(struct line *line, int who)
 {
     int error = bide_rate_acquire(&line->rate, 1 + (unsigned)who % 2);
-    if (!error)
+    if (!error) {
+        line->at[line->count] = bide_now();
         line->order[line->count++] = who;
+    }
     return error;
 }
 ASYNC(int, stand, struct line *, int)
 
-FIBER_TEST(first_come_first_served)
+/* By turns one and two tokens, of which two are there and ten come in a millisecond. */
+SIM_TEST(first_come_first_served)
 {
     struct line line = { .rate = { .tokens = 10, .span = BIDE_MS, .burst = 2 } };
+    bide_time begin = bide_now();
     scope(s)
-        for (int i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++) {
             spawn(&s, async(stand, &line, i));
+            bide_yield(); /* they come one after the other */
+        }
     CHECK_EQ(line.count, 10);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0, taken = 0; i < 10; i++) {
+        taken += 1 + i % 2;
         CHECK_EQ(line.order[i], i);
+        CHECK_EQ(line.at[i] - begin, taken > 2 ? (taken - 2) * BIDE_MS / 10 : 0);
+    }
 }
 
-FIBER_TEST(nobody_gets_in_between)
+SIM_TEST(nobody_gets_in_between)
 {
     struct bide_rate rate = { .tokens = 1, .span = HOUR };
     CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
@@ -144,9 +167,10 @@ FIBER_TEST(nobody_gets_in_between)
 }
 
 /* A thousand give up; the next one's token comes as soon as if they had never come. */
-FIBER_TEST(who_gives_up_takes_none)
+SIM_TEST(who_gives_up_takes_none)
 {
     struct bide_rate rate = { .tokens = 1, .span = HOUR };
+    bide_time begin = bide_now();
     CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
     struct bide_rate_acquire_future *f = calloc(1000, sizeof(*f));
     scope(s) {
@@ -161,8 +185,9 @@ FIBER_TEST(who_gives_up_takes_none)
     for (int i = 0; i < 1000; i++)
         CHECK_EQ(f[i].value, -ECANCELED);
     free(f);
-    pass(&rate, HOUR);
-    CHECK_EQ(bide_rate_try_acquire(&rate, 1), 0);
+    CHECK_EQ(bide_now(), begin);
+    CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
+    CHECK_EQ(bide_now(), begin + HOUR);
 }
 
 static int acquire_when_cancelled(struct bide_rate *rate)
@@ -173,7 +198,7 @@ static int acquire_when_cancelled(struct bide_rate *rate)
 }
 ASYNC(int, acquire_when_cancelled, struct bide_rate *)
 
-FIBER_TEST(a_cancelled_caller_gets_none)
+SIM_TEST(a_cancelled_caller_gets_none)
 {
     struct bide_rate rate = { .tokens = 1, .span = HOUR };
     let f = async(acquire_when_cancelled, &rate);
@@ -182,9 +207,10 @@ FIBER_TEST(a_cancelled_caller_gets_none)
     CHECK_EQ(bide_rate_try_acquire(&rate, 1), 0);
 }
 
-FIBER_TEST(a_deadline_ends_the_wait)
+SIM_TEST(a_deadline_ends_the_wait)
 {
     struct bide_rate rate = { .tokens = 1, .span = HOUR };
+    bide_time begin = bide_now();
     CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
     let first = async(bide_rate_acquire, &rate, 1);
     let second = async(bide_rate_acquire, &rate, 1);
@@ -193,6 +219,7 @@ FIBER_TEST(a_deadline_ends_the_wait)
         bide_yield();
         CHECK_EQ(within(BIDE_US, &second), -ETIMEDOUT);
         CHECK_EQ(second.value, -ETIMEDOUT);
+        CHECK_EQ(bide_now(), begin + BIDE_US);
         cancel(&first);
     }
 }
@@ -219,7 +246,7 @@ static struct page load(int number)
 }
 ASYNC(struct page, load, int)
 
-FIBER_TEST(a_description_takes_a_token)
+SIM_TEST(a_description_takes_a_token)
 {
     struct bide_rate rate = { .tokens = 1, .span = HOUR, .burst = 2 };
     runs = 0;
@@ -228,6 +255,7 @@ FIBER_TEST(a_description_takes_a_token)
     CHECK_EQ(await(f), 7);
     CHECK_EQ(await(&f), 7);
     CHECK_EQ(runs, 2);
+    bide_time begin = bide_now();
     let none = bide_rate_limit(&rate, async(run, 7));
     let no_page = bide_rate_limit(&rate, async(load, 7));
     within(BIDE_MS, &none);
@@ -237,13 +265,15 @@ FIBER_TEST(a_description_takes_a_token)
     CHECK_EQ(bide_error(&no_page), -ETIMEDOUT);
     CHECK_EQ(no_page.value.number, 0);
     CHECK_EQ(runs, 2);
-    pass(&rate, HOUR);
+    CHECK_EQ(bide_now(), begin);
     CHECK_EQ(await(bide_rate_limit(&rate, async(load, 9))).number, 9);
+    CHECK_EQ(bide_now(), begin + HOUR);
 }
 
-FIBER_TEST(is_joined_and_spawned)
+SIM_TEST(is_joined_and_spawned)
 {
     struct bide_rate rate = { .tokens = 1000, .burst = 1, .span = BIDE_S / 10 };
+    bide_time begin = bide_now();
     runs = 0;
     scope(s)
         for (int i = 0; i < 5; i++)
@@ -251,6 +281,19 @@ FIBER_TEST(is_joined_and_spawned)
     CHECK_EQ(join(bide_rate_limit(&rate, async(run, 1)), bide_rate_limit(&rate, async(load, 1))),
              0);
     CHECK_EQ(runs, 7);
+    CHECK_EQ(bide_now() - begin, 6 * BIDE_S / 10000);
+}
+
+/* ---- on the real clock ---- */
+
+FIBER_TEST(no_faster_than_allowed)
+{
+    struct bide_rate rate = { .tokens = 7, .span = BIDE_MS, .burst = 3 };
+    bide_time begin = bide_now();
+    for (int i = 1; i <= 30; i++) {
+        CHECK_EQ(bide_rate_acquire(&rate, 1), 0);
+        CHECK(bide_now() - begin >= (i - 3) * BIDE_MS / 7);
+    }
 }
 
 /* ---- several threads ---- */
