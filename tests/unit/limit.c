@@ -22,20 +22,22 @@ static int stay(struct room *room, bide_time takes)
 }
 ASYNC(int, stay, struct room *, bide_time)
 
-FIBER_TEST(no_more_at_once_than_permits)
+SIM_TEST(as_many_at_once_as_permits)
 {
-    for (size_t n = 1; n < 5; n++) {
+    for (size_t n = 1; n < 6; n++) {
         struct room room = { .permits = BIDE_SEMAPHORE(n) };
+        bide_time begin = bide_now();
         scope(s)
             for (int i = 0; i < 20; i++)
                 spawn(&s, bide_concurrency_limit(&room.permits, async(stay, &room, BIDE_US)));
+        CHECK_EQ(bide_now() - begin, (20 + n - 1) / n * BIDE_US);
         CHECK_EQ(room.most, n);
         CHECK_EQ(room.ended, 20);
         CHECK_EQ(room.permits.permits, n);
     }
 }
 
-FIBER_TEST(gives_the_value)
+SIM_TEST(gives_the_value)
 {
     struct room room = { .permits = BIDE_SEMAPHORE(1) };
     let f = bide_concurrency_limit(&room.permits, async(stay, &room, 0));
@@ -55,7 +57,7 @@ static struct page load(struct room *room)
 }
 ASYNC(struct page, load, struct room *)
 
-FIBER_TEST(without_a_permit_it_does_not_run)
+SIM_TEST(without_a_permit_it_does_not_run)
 {
     struct room room = { 0 };
     let f = bide_concurrency_limit(&room.permits, async(stay, &room, 0));
@@ -71,22 +73,33 @@ FIBER_TEST(without_a_permit_it_does_not_run)
     CHECK_EQ(await(bide_concurrency_limit(&room.permits, async(load, &room))).number, 7);
 }
 
-FIBER_TEST(cancelled_at_any_moment_it_gives_the_permit_back)
+/* The first is there from 0 to 20 us and the second until 40; when the first is cancelled before it
+ * ends, the second enters then. */
+SIM_TEST(cancelled_at_any_moment_it_gives_the_permit_back)
 {
     struct room room = { .permits = BIDE_SEMAPHORE(1) };
-    for (int i = 0; i < 60; i++) {
-        let a = bide_concurrency_limit(&room.permits, async(stay, &room, 20 * BIDE_US));
-        let b = a;
-        scope(s) {
-            bide_start(&a);
-            bide_start(&b);
-            if (i)
-                bide_sleep(i * 2 * BIDE_US);
-            cancel(i % 2 ? &a : &b);
+    for (int i = 1; i < 50; i++) {
+        bide_time span = i * BIDE_US, stays = 20 * BIDE_US;
+        if (span == stays || span == 2 * stays)
+            continue; /* at that very moment either may come first */
+        for (int which = 0; which < 2; which++) {
+            let a = bide_concurrency_limit(&room.permits, async(stay, &room, stays));
+            let b = a;
+            bide_time begin = bide_now();
+            scope(s) {
+                bide_start(&a);
+                bide_yield();
+                bide_start(&b);
+                bide_sleep(span);
+                cancel(which ? &b : &a);
+            }
+            bool in_time = span < (which ? 2 : 1) * stays;
+            CHECK_EQ((which ? b : a).value, in_time ? -ECANCELED : 7);
+            CHECK_EQ((which ? a : b).value, 7);
+            bide_time end = !in_time ? 2 * stays : which ? stays : span + stays;
+            CHECK_EQ(bide_now() - begin, end > span ? end : span);
+            CHECK_EQ(room.permits.permits, 1);
         }
-        CHECK(a.value == 7 || (a.value == -ECANCELED && i % 2));
-        CHECK(b.value == 7 || (b.value == -ECANCELED && i % 2 == 0));
-        CHECK_EQ(room.permits.permits, 1);
     }
 }
 
@@ -117,7 +130,7 @@ static int add(int value, int n)
 }
 ASYNC(int, add, int, int)
 
-FIBER_TEST(combinators_combine)
+SIM_TEST(combinators_combine)
 {
     struct room room = { .permits = BIDE_SEMAPHORE(2) };
     struct bide_rate rate = { .tokens = 1000000, .burst = 100 };
@@ -125,14 +138,17 @@ FIBER_TEST(combinators_combine)
     struct bide_retry_options again = { .delay = BIDE_US };
     struct bide_hedge_options soon = { .delay = 10 * BIDE_US };
 
+    bide_time begin = bide_now();
     let limited = bide_concurrency_limit(&room.permits, async(stay, &room, 50 * BIDE_US));
     let paced = bide_rate_limit(&rate, &limited);
     let surely = bide_retry(bide_hedge(paced, &soon), &again);
     let once = bide_singleflight(&flights, "x", 1, surely);
     CHECK_EQ(await(bide_then(once, add, 3)), 10);
+    CHECK_EQ(bide_now() - begin, 50 * BIDE_US);
     let same = once;
     CHECK_EQ(join(&once, &same), 0);
     CHECK_EQ(once.value + same.value, 14);
+    CHECK_EQ(bide_now() - begin, 100 * BIDE_US);
 
     let nap = bide_then(async(bide_sleep, BIDE_US), add, 5); /* a leaf, then a function */
     CHECK_EQ(await(bide_retry(nap, &again)), 5);
