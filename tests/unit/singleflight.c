@@ -41,11 +41,11 @@ static void start_asking(struct ask_future *askers, int n, struct bide_singlefli
     for (int i = 0; i < n; i++) {
         askers[i] = async(ask, flights, 7, source);
         CHECK_EQ(bide_start(&askers[i]), 0);
+        bide_yield(); /* they ask one after the other */
     }
-    bide_yield();
 }
 
-FIBER_TEST(all_share_one_run)
+SIM_TEST(all_share_one_run)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -61,7 +61,35 @@ FIBER_TEST(all_share_one_run)
     CHECK(!flights.flights);
 }
 
-FIBER_TEST(it_is_no_cache)
+static int nap(bide_time span, int *runs)
+{
+    ++*runs;
+    return bide_sleep(span) ? -ECANCELED : 7;
+}
+ASYNC(int, nap, bide_time, int *)
+
+SIM_TEST(all_end_when_the_run_does)
+{
+    struct bide_singleflight flights = { 0 };
+    int runs = 0;
+    let first = bide_singleflight(&flights, "x", 1, async(nap, BIDE_MS, &runs));
+    let second = first;
+    let third = first;
+    bide_time begin = bide_now();
+    scope(s) {
+        bide_start(&first);
+        bide_sleep(BIDE_MS / 2);
+        bide_start(&second);
+        bide_sleep(BIDE_MS / 2 - 1);
+        CHECK_EQ(join(&third), 0);
+        CHECK_EQ(bide_now(), begin + BIDE_MS);
+    }
+    CHECK_EQ(bide_now(), begin + BIDE_MS);
+    CHECK_EQ(first.value + second.value + third.value, 21);
+    CHECK_EQ(runs, 1);
+}
+
+SIM_TEST(it_is_no_cache)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { .open = true };
@@ -69,7 +97,7 @@ FIBER_TEST(it_is_no_cache)
     CHECK_EQ(ask(&flights, 1, &source), 102);
 }
 
-FIBER_TEST(other_keys_run_for_themselves)
+SIM_TEST(other_keys_run_for_themselves)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -78,8 +106,8 @@ FIBER_TEST(other_keys_run_for_themselves)
         for (int i = 0; i < ASKERS; i++) {
             askers[i] = async(ask, &flights, i % 3, &source);
             bide_start(&askers[i]);
+            bide_yield();
         }
-        bide_yield();
         CHECK_EQ(source.runs, 3);
         source.open = true;
     }
@@ -89,7 +117,7 @@ FIBER_TEST(other_keys_run_for_themselves)
     }
 }
 
-FIBER_TEST(keys_are_bytes)
+SIM_TEST(keys_are_bytes)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -115,7 +143,7 @@ FIBER_TEST(keys_are_bytes)
     CHECK_EQ(e.value, f.value);
 }
 
-FIBER_TEST(errors_are_shared)
+SIM_TEST(errors_are_shared)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { .value = -EIO };
@@ -141,7 +169,7 @@ static struct page load(struct source *source)
 }
 ASYNC(struct page, load, struct source *)
 
-FIBER_TEST(values_of_any_type)
+SIM_TEST(values_of_any_type)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -160,7 +188,7 @@ FIBER_TEST(values_of_any_type)
 
 /* ---- cancellation ---- */
 
-FIBER_TEST(one_that_waits_leaves_alone)
+SIM_TEST(one_that_waits_leaves_alone)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -174,7 +202,7 @@ FIBER_TEST(one_that_waits_leaves_alone)
         CHECK_EQ(askers[i].value, i == 3 ? -ECANCELED : 101);
 }
 
-FIBER_TEST(when_the_leader_is_cancelled_another_leads)
+SIM_TEST(when_the_leader_is_cancelled_another_leads)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -194,7 +222,7 @@ FIBER_TEST(when_the_leader_is_cancelled_another_leads)
     CHECK_EQ(source.runs, 4);
 }
 
-FIBER_TEST(the_last_one_cancelled_leaves_nothing)
+SIM_TEST(the_last_one_cancelled_leaves_nothing)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -225,7 +253,7 @@ static struct page stubborn_page(struct source *source)
 }
 ASYNC(struct page, stubborn_page, struct source *)
 
-FIBER_TEST(a_good_value_of_a_cancelled_leader_counts)
+SIM_TEST(a_good_value_of_a_cancelled_leader_counts)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -233,6 +261,7 @@ FIBER_TEST(a_good_value_of_a_cancelled_leader_counts)
     let other = leader;
     scope(s) {
         bide_start(&leader);
+        bide_yield();
         bide_start(&other);
         bide_yield();
         cancel(&leader);
@@ -242,7 +271,7 @@ FIBER_TEST(a_good_value_of_a_cancelled_leader_counts)
     CHECK_EQ(other.value, 101);
 }
 
-FIBER_TEST(of_another_type_nobody_knows_whether_it_is_good)
+SIM_TEST(of_another_type_nobody_knows_whether_it_is_good)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -250,6 +279,7 @@ FIBER_TEST(of_another_type_nobody_knows_whether_it_is_good)
     let other = leader;
     scope(s) {
         bide_start(&leader);
+        bide_yield();
         bide_start(&other);
         bide_yield();
         cancel(&leader);
@@ -259,7 +289,7 @@ FIBER_TEST(of_another_type_nobody_knows_whether_it_is_good)
     CHECK_EQ(other.value.numbers[0], 102);
 }
 
-FIBER_TEST(a_deadline_of_the_leader_is_its_own)
+SIM_TEST(a_deadline_of_the_leader_is_its_own)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -267,7 +297,9 @@ FIBER_TEST(a_deadline_of_the_leader_is_its_own)
     let other = leader;
     scope(s) {
         bide_start(&other); /* begins when this task waits, after the leader */
+        bide_time begin = bide_now();
         CHECK_EQ(within(BIDE_MS, &leader), -ETIMEDOUT);
+        CHECK_EQ(bide_now(), begin + BIDE_MS);
         settle();
         source.open = true;
     }
@@ -285,7 +317,7 @@ FIBER_TEST(a_deadline_of_the_leader_is_its_own)
     CHECK_EQ(asker.value, 103);
 }
 
-FIBER_TEST(cancelled_in_the_wait_it_says_so)
+SIM_TEST(cancelled_in_the_wait_it_says_so)
 {
     struct bide_singleflight flights = { 0 };
     struct source source = { 0 };
@@ -335,7 +367,7 @@ static int ask_key(struct key key)
 }
 ASYNC(int, ask_key, struct key)
 
-FIBER_TEST(many_keys_come_and_go)
+SIM_TEST(many_keys_come_and_go)
 {
     struct crowd *c = calloc(1, sizeof(*c));
     struct key *keys = malloc(4096 * sizeof(*keys));
