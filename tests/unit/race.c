@@ -1,7 +1,7 @@
 /* race.c - the first one done; nothing of the others is lost. */
 #include "fiber.h"
 
-enum { HOUR_S = 3600 };
+#define HOUR (3600 * BIDE_S)
 
 static int give(int value, bide_time span)
 {
@@ -16,24 +16,38 @@ static int at_once(int value)
 }
 BIDE_ASYNC(int, at_once, int)
 
-FIBER_TEST(index_of_the_first)
+SIM_TEST(a_nanosecond_decides)
+{
+    for (int i = 0; i < 4; i++) {
+        bide_let a = bide_async(give, 1, BIDE_MS + i % 2);
+        bide_let b = bide_async(bide_sleep, BIDE_MS + (1 - i % 2));
+        bide_time begin = bide_now();
+        CHECK_EQ(i < 2 ? bide_race(&a, &b) : 1 - bide_race(&b, &a), i % 2);
+        CHECK_EQ(bide_now(), begin + BIDE_MS);
+        CHECK_EQ(i % 2 ? a.value : b.value, -ECANCELED);
+    }
+}
+
+SIM_TEST(index_of_the_first)
 {
     for (int first = 0; first < 3; first++) {
-        bide_let a = bide_async(give, 1, first == 0 ? BIDE_MS : HOUR_S * BIDE_S);
-        bide_let b = bide_async(bide_sleep, first == 1 ? BIDE_MS : HOUR_S * BIDE_S);
-        bide_let c = bide_async(give, 3, first == 2 ? BIDE_MS : HOUR_S * BIDE_S);
+        bide_let a = bide_async(give, 1, first == 0 ? BIDE_MS : HOUR);
+        bide_let b = bide_async(bide_sleep, first == 1 ? BIDE_MS : HOUR);
+        bide_let c = bide_async(give, 3, first == 2 ? BIDE_MS : HOUR);
+        bide_time begin = bide_now();
         CHECK_EQ(bide_race(&a, &b, &c), first);
+        CHECK_EQ(bide_now(), begin + BIDE_MS);
         CHECK_EQ(a.value, first == 0 ? 1 : -ECANCELED);
         CHECK_EQ(b.value, first == 1 ? 0 : -ECANCELED);
         CHECK_EQ(c.value, first == 2 ? 3 : -ECANCELED);
     }
 }
 
-FIBER_TEST(array)
+SIM_TEST(array)
 {
     struct give_future f[20];
     for (int i = 0; i < 20; i++)
-        f[i] = bide_async(give, i, i == 13 ? BIDE_MS : HOUR_S * BIDE_S);
+        f[i] = bide_async(give, i, i == 13 ? BIDE_MS : BIDE_MS + 1);
     CHECK_EQ(bide_race_all(f, 20), 13);
     for (int i = 0; i < 20; i++)
         CHECK_EQ(f[i].value, i == 13 ? 13 : -ECANCELED);
@@ -49,10 +63,10 @@ FIBER_TEST(one_that_does_not_suspend_leaves_the_rest_cold)
     CHECK_EQ(bide_await(&b), 2); /* and can be driven */
 }
 
-FIBER_TEST(an_error_wins_too)
+SIM_TEST(an_error_wins_too)
 {
     bide_let a = bide_async(give, -EIO, BIDE_US);
-    CHECK_EQ(bide_race(bide_async(bide_sleep, HOUR_S * BIDE_S), &a), 1);
+    CHECK_EQ(bide_race(bide_async(bide_sleep, HOUR), &a), 1);
     CHECK_EQ(a.value, -EIO);
 }
 
@@ -64,10 +78,12 @@ static int stubborn(int value)
 }
 BIDE_ASYNC(int, stubborn, int)
 
-FIBER_TEST(late_winners_keep_their_value)
+SIM_TEST(late_winners_keep_their_value)
 {
+    bide_time begin = bide_now();
     bide_let late = bide_async(stubborn, 7);
     CHECK_EQ(bide_race(&late, bide_async(bide_sleep, BIDE_US)), 1);
+    CHECK_EQ(bide_now(), begin + 2 * BIDE_MS);
     CHECK_EQ(bide_state(&late), BIDE_DONE);
     CHECK_EQ(late.value, 7);
 }
@@ -114,15 +130,15 @@ FIBER_TEST(both_complete_in_one_turn)
 
 static int racer(int *ret_value)
 {
-    bide_let f = bide_async(bide_sleep, HOUR_S * BIDE_S);
-    bide_let g = bide_async(give, 1, HOUR_S * BIDE_S);
+    bide_let f = bide_async(bide_sleep, HOUR);
+    bide_let g = bide_async(give, 1, HOUR);
     int first = bide_race(&f, &g);
     *ret_value = g.value;
     return first;
 }
 BIDE_ASYNC(int, racer, int *)
 
-FIBER_TEST(caller_cancelled)
+SIM_TEST(caller_cancelled)
 {
     int value = 0;
     bide_let f = bide_async(racer, &value);
@@ -156,7 +172,7 @@ static int flaky(int *calls)
 }
 BIDE_ASYNC(int, flaky, int *)
 
-FIBER_TEST(retry_and_hedge)
+SIM_TEST(retry_and_hedge)
 {
     int calls = 0, result;
     bide_let f = bide_async(flaky, &calls);
@@ -164,9 +180,20 @@ FIBER_TEST(retry_and_hedge)
         result = bide_await(f);
     while (result == -EAGAIN);
     CHECK_EQ(result, 3);
-    bide_let slow = bide_async(give, 1, HOUR_S * BIDE_S);
+    bide_let slow = bide_async(give, 1, HOUR);
     bide_let fast = bide_async(give, 1, BIDE_US);
     CHECK_EQ(bide_race(&slow, &fast), 1);
+}
+
+FIBER_TEST(on_the_real_clock)
+{
+    bide_let slow = bide_async(give, 1, HOUR);
+    bide_let fast = bide_async(give, 2, BIDE_MS);
+    bide_time begin = bide_now();
+    CHECK_EQ(bide_race(&slow, &fast), 1);
+    CHECK(bide_now() - begin >= BIDE_MS);
+    CHECK_EQ(slow.value, -ECANCELED);
+    CHECK_EQ(fast.value, 2);
 }
 
 TEST_MAIN()

@@ -1,7 +1,7 @@
 /* shield.c - clean-up that suspends although its task is cancelled. */
 #include "fiber.h"
 
-enum { HOUR_S = 3600 };
+#define HOUR (3600 * BIDE_S)
 
 struct seen {
     int before, inside, nested, after, awaited, joined;
@@ -15,7 +15,7 @@ BIDE_ASYNC(int, sleep_a_little)
 
 static int clean_up(struct seen *seen)
 {
-    seen->before = bide_sleep(HOUR_S * BIDE_S);
+    seen->before = bide_sleep(HOUR);
     bide_shield() {
         seen->inside = bide_sleep(BIDE_MS);
         bide_shield()
@@ -41,7 +41,7 @@ static void check_seen(struct seen *seen, int error)
     CHECK_EQ(seen->after, error);
 }
 
-FIBER_TEST(clean_up_after_cancel)
+SIM_TEST(clean_up_after_cancel)
 {
     struct seen seen = { 0 };
     bide_let f = bide_async(clean_up, &seen);
@@ -53,11 +53,13 @@ FIBER_TEST(clean_up_after_cancel)
     check_seen(&seen, -ECANCELED);
 }
 
-FIBER_TEST(clean_up_after_deadline)
+SIM_TEST(clean_up_after_deadline)
 {
     struct seen seen = { 0 };
+    bide_time begin = bide_now();
     bide_let f = bide_async(clean_up, &seen);
     CHECK_EQ(bide_within(BIDE_MS, &f), -ETIMEDOUT);
+    CHECK_EQ(bide_now(), begin + 4 * BIDE_MS); /* three sleeps are shielded */
     check_seen(&seen, -ETIMEDOUT);
 }
 
@@ -97,7 +99,7 @@ FIBER_TEST(cancelled_inside)
  * opened before the shield. */
 static int owner(int *ret_child)
 {
-    bide_let child = bide_async(bide_sleep, HOUR_S * BIDE_S);
+    bide_let child = bide_async(bide_sleep, HOUR);
     bide_let inner = bide_async(bide_sleep, 10 * BIDE_MS);
     BIDE_SCOPE(s) {
         bide_start(&child);
@@ -113,15 +115,17 @@ static int owner(int *ret_child)
 }
 BIDE_ASYNC(int, owner, int *)
 
-FIBER_TEST(scope_outside_the_shield_is_cancelled)
+SIM_TEST(scope_outside_the_shield_is_cancelled)
 {
     int child = 0;
+    bide_time begin = bide_now();
     bide_let f = bide_async(owner, &child);
     BIDE_SCOPE(s) {
         bide_start(&f);
         bide_yield();
         bide_cancel(&f);
     }
+    CHECK_EQ(bide_now(), begin + 10 * BIDE_MS);
     CHECK_EQ(f.value, 0);
     CHECK_EQ(child, -ECANCELED);
 }
@@ -130,7 +134,7 @@ FIBER_TEST(scope_outside_the_shield_is_cancelled)
 static int outlives(int *ret_child)
 {
     struct bide_scope s;
-    bide_let child = bide_async(bide_sleep, HOUR_S * BIDE_S);
+    bide_let child = bide_async(bide_sleep, HOUR);
     bide_shield() {
         bide_scope_init(&s, NULL);
         bide_start(&child);
@@ -142,18 +146,21 @@ static int outlives(int *ret_child)
 }
 BIDE_ASYNC(int, outlives, int *)
 
-FIBER_TEST(scope_that_outlives_the_shield_is_cancelled)
+SIM_TEST(scope_that_outlives_the_shield_is_cancelled)
 {
     int child = 0;
+    bide_time begin = bide_now();
     bide_let f = bide_async(outlives, &child);
     BIDE_SCOPE(s) {
         bide_start(&f);
         bide_yield();
         bide_cancel(&f);
     }
+    CHECK_EQ(bide_now(), begin + 2 * BIDE_MS);
     CHECK_EQ(child, -ECANCELED);
     CHECK_EQ(f.value, -ECANCELED);
     CHECK_EQ(bide_within(BIDE_MS, bide_async(outlives, &child)), -ETIMEDOUT);
+    CHECK_EQ(bide_now(), begin + 4 * BIDE_MS);
     CHECK_EQ(child, -ETIMEDOUT);
 }
 
@@ -162,20 +169,21 @@ FIBER_TEST(scope_that_outlives_the_shield_is_cancelled)
 static int bounded_clean_up(bide_time *ret_deadline)
 {
     int error = 0;
-    bide_sleep(HOUR_S * BIDE_S);
+    bide_sleep(HOUR);
     bide_shield() {
         *ret_deadline = bide_deadline();
-        error = bide_within(BIDE_MS, bide_async(bide_sleep, HOUR_S * BIDE_S));
+        error = bide_within(BIDE_MS, bide_async(bide_sleep, HOUR));
     }
     return error;
 }
 BIDE_ASYNC(int, bounded_clean_up, bide_time *)
 
-FIBER_TEST(within_bounds_a_shield)
+SIM_TEST(within_bounds_a_shield)
 {
-    bide_time deadline = 0;
+    bide_time deadline = 0, begin = bide_now();
     bide_let f = bide_async(bounded_clean_up, &deadline);
     CHECK_EQ(bide_within(BIDE_MS, &f), -ETIMEDOUT);
+    CHECK_EQ(bide_now(), begin + 2 * BIDE_MS);
     CHECK_EQ(f.value, -ETIMEDOUT);
     CHECK_EQ(deadline, BIDE_FOREVER);
     CHECK_EQ(bide_deadline(), BIDE_FOREVER);
