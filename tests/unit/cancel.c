@@ -95,21 +95,24 @@ static int with_inner(struct bide_future **inner, int *after)
     return value;
 }
 
-FIBER_TEST(an_awaited_future_alone)
+SIM_TEST(an_awaited_future_alone)
 {
+    bide_time cancelled_at = 0;
     struct bide_future *inner = NULL;
     int after = -1;
     bide_let f = bide_async(with_inner, &inner, &after);
     BIDE_SCOPE(s) {
         bide_start(&f);
         settle();
+        cancelled_at = bide_now();
         bide__cancel(inner); /* the inner call ends; its caller goes on undisturbed */
         CHECK_EQ(bide_await(&f), -ECANCELED);
     }
     CHECK_EQ(after, 0);
+    CHECK_EQ(bide_now(), cancelled_at + BIDE_US);
 }
 
-FIBER_TEST(the_outer_of_an_awaited_future)
+SIM_TEST(the_outer_of_an_awaited_future)
 {
     struct bide_future *inner = NULL;
     int after = -1;
@@ -150,17 +153,19 @@ static int tree(int depth, int *leaves, int *cancelled)
     return error == -ECANCELED ? 0 : 1;
 }
 
-FIBER_TEST(reaches_every_leaf)
+SIM_TEST(reaches_every_leaf)
 {
-    int depth = test_small() ? 6 : 10, leaves = 0, cancelled = 0;
+    int depth = test_small() ? 6 : 8, leaves = 0, cancelled = 0;
     bide_let f = bide_async(tree, depth, &leaves, &cancelled);
     BIDE_SCOPE(s) {
         bide_start(&f);
         while (leaves < 1 << depth)
             bide_yield();
         settle();
+        bide_time begin = bide_now();
         bide_cancel(&f);
         CHECK_EQ(bide_await(&f), 0);
+        CHECK_EQ(bide_now(), begin); /* nobody waits any more */
     }
     CHECK_EQ(cancelled, leaves);
 }
@@ -210,7 +215,7 @@ static int parent(struct bide_future **self, int *child)
 }
 BIDE_ASYNC(int, parent, struct bide_future **, int *)
 
-FIBER_TEST(a_child_cancels_its_parent)
+SIM_TEST(a_child_cancels_its_parent)
 {
     struct bide_future *self;
     int child = 0;
@@ -230,7 +235,7 @@ static int cancel_scope(struct bide_scope *s)
 }
 BIDE_ASYNC(int, cancel_scope, struct bide_scope *)
 
-FIBER_TEST(a_child_cancels_its_scope)
+SIM_TEST(a_child_cancels_its_scope)
 {
     bide_let f = bide_async(sleep_hour);
     BIDE_SCOPE(s) {
@@ -270,7 +275,7 @@ static int canceller(struct bide_future *f, int yields)
 }
 BIDE_ASYNC(int, canceller, struct bide_future *, int)
 
-FIBER_TEST(at_every_moment_of_a_life)
+SIM_TEST(at_every_moment_of_a_life)
 {
     for (int yields = 0; yields < 12; yields++) {
         int leaves = 0, cancelled = 0;

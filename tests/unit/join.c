@@ -25,13 +25,15 @@ static struct pair give_pair(int a, int b)
 }
 BIDE_ASYNC(struct pair, give_pair, int, int)
 
-FIBER_TEST(values_of_all_kinds)
+SIM_TEST(values_of_all_kinds)
 {
+    bide_time begin = bide_now();
     bide_let now = bide_async(give, 1, -1);
-    bide_let later = bide_async(give, 2, BIDE_MS);
+    bide_let later = bide_async(give, 2, 3 * BIDE_MS);
     bide_let pair = bide_async(give_pair, 3, 4);
-    bide_let leaf = bide_async(bide_sleep, BIDE_MS);
+    bide_let leaf = bide_async(bide_sleep, 5 * BIDE_MS);
     CHECK_EQ(bide_join(&now, &later, &pair, &leaf), 0);
+    CHECK_EQ(bide_now(), begin + 5 * BIDE_MS);
     CHECK_EQ(now.value, 1);
     CHECK_EQ(later.value, 2);
     CHECK_EQ(pair.value.a * 10 + pair.value.b, 34);
@@ -144,13 +146,15 @@ FIBER_TEST(arrays)
 
 /* ---- try_join ---- */
 
-FIBER_TEST(try_join_cancels_the_rest)
+SIM_TEST(try_join_cancels_the_rest)
 {
     bide_let a = bide_async(give, 1, HOUR_S * BIDE_S);
     bide_let b = bide_async(give, -EIO, BIDE_MS);
     bide_let c = bide_async(bide_sleep, HOUR_S * BIDE_S);
     bide_let d = bide_async(give, 4, -1);
+    bide_time begin = bide_now();
     CHECK_EQ(bide_try_join(&a, &b, &c, &d), -EIO);
+    CHECK_EQ(bide_now(), begin + BIDE_MS);
     CHECK_EQ(a.value, -ECANCELED);
     CHECK_EQ(bide_state(&a), BIDE_DONE);
     CHECK_EQ(b.value, -EIO);
@@ -176,7 +180,7 @@ FIBER_TEST(try_join_before_the_rest_begins)
     CHECK_EQ(bide_join(&c), 0);
 }
 
-FIBER_TEST(try_join_of_successes)
+SIM_TEST(try_join_of_successes)
 {
     bide_let a = bide_async(give, 7, BIDE_MS);
     bide_let b = bide_async(bide_sleep, BIDE_MS);
@@ -254,7 +258,7 @@ static int joiner(int *values)
 }
 BIDE_ASYNC(int, joiner, int *)
 
-FIBER_TEST(caller_cancelled)
+SIM_TEST(caller_cancelled)
 {
     int values[4] = { 0 };
     bide_let f = bide_async(joiner, values);
@@ -266,7 +270,9 @@ FIBER_TEST(caller_cancelled)
     CHECK_EQ(f.value, -ECANCELED);
     for (int i = 0; i < 4; i++)
         CHECK_EQ(values[i], -ECANCELED);
+    bide_time begin = bide_now();
     CHECK_EQ(bide_within(BIDE_MS, bide_async(joiner, values)), -ETIMEDOUT);
+    CHECK_EQ(bide_now(), begin + BIDE_MS);
     for (int i = 0; i < 4; i++)
         CHECK_EQ(values[i], -ETIMEDOUT);
 }
@@ -308,9 +314,11 @@ static int nest(int depth)
     return a.value + b.value;
 }
 
-FIBER_TEST(nested)
+SIM_TEST(nested)
 {
-    CHECK_EQ(nest(test_small() ? 6 : 9), test_small() ? 64 : 512);
+    bide_time begin = bide_now();
+    CHECK_EQ(nest(6), 64);
+    CHECK_EQ(bide_now(), begin + BIDE_MS);
 }
 
 /* ---- fairness ---- */
