@@ -43,7 +43,7 @@ struct bide_sim_faults {
 
     double short_io;       /* a read or write of a stream moves fewer bytes than it could */
     double interrupt;      /* an operation finds, when its time has come, that it must wait again:
-                              EINTR and EAGAIN, seen only as another order of events */
+                              EINTR and EAGAIN, seen only as another order. Below 1 */
     double reset;          /* a read or write finds its connection reset: -ECONNRESET, -EPIPE */
     double refuse;         /* a connect is refused: -ECONNREFUSED */
     double no_descriptor;  /* a new descriptor is not to be had: -EMFILE */

@@ -1,8 +1,8 @@
 /*
  * platform/descriptors.h - which descriptor numbers are bide's own, and since when.
  *
- * The generation of a number changes whenever bide opens a socket of that number or closes it, on
- * any thread of the process: it is odd while the number is a socket that bide opened. A reactor
+ * The generation of a number changes whenever bide opens a socket or pipe of that number or closes
+ * it, on any thread of the process: it is odd while the number is one that bide opened. A reactor
  * keeps what it knows of a number together with the generation, and forgets it when that has
  * changed; so it never takes a descriptor for one that another worker has closed meanwhile.
  *
@@ -29,7 +29,7 @@ static inline uint32_t bide__generation(int fd)
                : 0;
 }
 
-/* Is it a socket that bide opened, and so one that only bide closes? */
+/* Is it a socket or pipe that bide opened, and so one that only bide closes? */
 static inline bool bide__trusted(uint32_t generation)
 {
     return generation & 1;

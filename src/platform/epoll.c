@@ -3,10 +3,10 @@
  *
  * An operation is tried at once and waits only if it must. A descriptor is registered once,
  * edge-triggered for both directions; its entry remembers whether it may be ready, so that a wait
- * begins without a system call. Entries of sockets that bide itself opened are trusted until
- * bide_close, on whichever worker (platform/descriptors.h); others are registered anew for each
- * wait, because somebody else may have closed the number and got it again for another file. What
- * epoll cannot wait for (regular files) is offloaded.
+ * begins without a system call. Entries of sockets and pipes that bide itself opened are trusted
+ * until bide_close, on whichever worker (platform/descriptors.h); others are registered anew for
+ * each wait, because somebody else may have closed the number and got it again for another file.
+ * What epoll cannot wait for (regular files) is offloaded.
  */
 #include "platform/reactor.h"
 

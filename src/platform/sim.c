@@ -61,7 +61,7 @@ static uint64_t sim_random(struct bide__reactor *reactor)
 /* ---- the trace ---- */
 
 static const char *const formats[] = {
-    [BIDE__SIM_RUN] = "runs the %lldth of the first %lld that are ready\n",
+    [BIDE__SIM_RUN] = "runs number %lld of %lld\n",
     [BIDE__SIM_TIME] = "nothing is ready\n",
     [BIDE__SIM_OFFLOAD] = "an offloaded call begins\n",
     [BIDE__SIM_OFFLOADED] = "an offloaded call has ended\n",

@@ -219,29 +219,31 @@ static void answer(struct bide__world *world, struct bide__sim_file *server,
     bide__sim_send(world, server ? server : packet->to, packet);
 }
 
-static bool try_later(struct bide__world *world, struct bide__sim_file *listener,
-                      struct bide__sim_packet *packet)
+/* As a SYN is sent again when the backlog was full. */
+static void try_later(struct bide__world *world, struct bide__sim_packet *packet)
 {
-    if (!bide__sim_remote(listener) || listener->backlog_count < listener->backlog_most ||
-        packet->tries == TRIES)
-        return false;
     bide__sim_set(world, &packet->event, world->now + (BIDE_S << packet->tries++));
-    return true;
 }
 
 static void open_arrives(struct bide__world *world, struct bide__sim_packet *packet)
 {
-    struct bide__sim_file *client = packet->from;
+    struct bide__sim_file *client = packet->from, *server = NULL;
     struct bide__sim_file *listener =
         bide__sim_find(world, BIDE__SIM_STREAM, &packet->where, &packet->source);
-    bool refused = bide__sim_remote(client) && packet->tries == 0 &&
-                   bide__sim_chance(world, world->options.faults.refuse);
-    if (listener && !refused && try_later(world, listener, packet))
+    bool remote = bide__sim_remote(client);
+    bool refused =
+        remote && !packet->tries && bide__sim_chance(world, world->options.faults.refuse);
+    bool full = listener && remote && listener->backlog_count >= listener->backlog_most;
+    if (packet->tries && client->closed) { /* it sends no more of them */
+        bide__sim_packet_free(packet);
         return;
-    struct bide__sim_file *server =
-        listener && !refused && packet->tries < TRIES
-            ? bide__sim_file_new(world, BIDE__SIM_STREAM, listener->domain)
-            : NULL;
+    }
+    if (full && !refused && packet->tries < TRIES) {
+        try_later(world, packet);
+        return;
+    }
+    if (listener && !refused && !full)
+        server = bide__sim_file_new(world, BIDE__SIM_STREAM, listener->domain);
     if (!server) {
         answer(world, NULL, packet, BIDE__SIM_REFUSED);
         return;

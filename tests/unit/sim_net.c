@@ -263,6 +263,66 @@ TEST(names_of_sockets)
     SIMULATE(quiet, async(addresses));
 }
 
+/* Connects wait, with growing intervals, until the backlog has room, or for so long. */
+static int backlogs(void)
+{
+    struct bide_tcp_options options = { .backlog = 1 };
+    int listener = bide_tcp_listen("127.0.0.1", 80, &options);
+    let first = async(bide_tcp_dial, "127.0.0.1", 80, NULL);
+    let second = async(bide_tcp_dial, "127.0.0.1", 80, NULL);
+    bide_time start = bide_now();
+    CHECK_OR(race(&first, &second) >= 0 && bide_now() == start, 1);
+    bide_close(first.value >= 0 ? first.value : second.value);
+    CHECK_OR(bide_tcp_dial("127.0.0.1", 80, NULL) == -ETIMEDOUT, 2);
+    CHECK_OR(bide_now() == start + 63 * BIDE_S, 3);
+    let third = async(bide_tcp_dial, "127.0.0.1", 80, NULL);
+    let accept = async(bide_accept, listener, NULL, NULL, 0);
+    CHECK_OR(try_join(&third, &accept) == 0 && bide_now() <= start + 64 * BIDE_S, 4);
+    bide_close(accept.value);
+    bide_close(third.value);
+    bide_close(listener);
+    return 0;
+}
+ASYNC(int, backlogs)
+
+/* Of several listeners that share a port each gets some. */
+static int shared_ports(void)
+{
+    struct bide_tcp_options options = { .reuse_port = 1 };
+    int listeners[2], counts[2] = { 0 }, fds[20];
+    for (int i = 0; i < 2; i++)
+        CHECK_OR((listeners[i] = bide_tcp_listen("127.0.0.1", 80, &options)) >= 0, 1);
+    CHECK_OR(bide_tcp_listen("127.0.0.1", 80, NULL) == -EADDRINUSE, 2);
+    for (int i = 0; i < 20; i++)
+        CHECK_OR((fds[i] = bide_tcp_dial("127.0.0.1", 80, NULL)) >= 0, 3);
+    for (int i = 0; i < 2; i++) {
+        while (bide_poll(listeners[i], POLLIN) & POLLIN && counts[i] < 20) {
+            let next = async(bide_accept, listeners[i], NULL, NULL, 0);
+            if (within(BIDE_MS, &next) < 0)
+                break;
+            counts[i]++;
+            bide_close(next.value);
+            if (counts[0] + counts[1] == 20)
+                break;
+            let more = async(bide_poll, listeners[i], POLLIN);
+            if (within(BIDE_MS, &more) < 0)
+                break;
+        }
+        bide_close(listeners[i]);
+    }
+    for (int i = 0; i < 20; i++)
+        bide_close(fds[i]);
+    CHECK_OR(counts[0] + counts[1] == 20 && counts[0] > 1 && counts[1] > 1, 4);
+    return 0;
+}
+ASYNC(int, shared_ports)
+
+TEST(listeners)
+{
+    SIMULATE(quiet, async(backlogs));
+    SIMULATE(quiet, async(shared_ports));
+}
+
 static int unix_sockets(void)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "/nowhere/socket"};
