@@ -12,6 +12,7 @@
  */
 #include "core/internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,12 +37,46 @@ bide_time bide__doubt_until(const struct bide__worker *w)
     return w->reactor->ops->stuck ? now : now + (w->doubt ? w->doubt : DOUBT_LEAST);
 }
 
-/* Threads of the process (proc(5): /proc/pid/task has a link each, and two more), the kernel's own
- * for io_uring included; 0: not known. */
+/* Threads of the process (proc(5): /proc/pid/task has a link each, and two more); 0: not known. */
 static nlink_t threads_of_process(void)
 {
     struct stat st;
     return stat("/proc/self/task", &st) == 0 && st.st_nlink > 2 ? st.st_nlink - 2 : 0;
+}
+
+/* A thread of the kernel's, which works for a ring. It has nothing to do when no operation is
+ * pending, but one stays. */
+static bool works_for_ring(const char *thread)
+{
+    char path[64], name[8] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", thread);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool read = fgets(name, sizeof(name), file);
+    fclose(file);
+    return read && (strcmp(name, "iou-wrk") == 0 || strcmp(name, "iou-sqp") == 0);
+}
+
+/* How many there are of those; fewer, where there was no descriptor or memory to find out. */
+static nlink_t threads_of_rings(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    nlink_t count = 0;
+    if (!threads)
+        return 0;
+    for (const struct dirent *at; (at = readdir(threads));)
+        count += works_for_ring(at->d_name);
+    closedir(threads);
+    return count;
+}
+
+/* True also where it is not known: a thread of a ring may begin or end just now. */
+static bool has_other_threads(uint64_t own)
+{
+    nlink_t all = threads_of_process();
+    return all != own && (all < own || all - threads_of_rings() != own ||
+                          threads_of_process() != all);
 }
 
 static bool somebody_else_may_wake(struct bide__worker *w)
@@ -52,7 +87,7 @@ static bool somebody_else_may_wake(struct bide__worker *w)
     bide__pool_stats(w->pool, &stats);
     uint64_t own = bide__team_threads(w) + stats.offload_threads + bide__watch_threads() +
                    bide__sigquit_threads();
-    return !w->config.closed_world && threads_of_process() != own;
+    return !w->config.closed_world && has_other_threads(own);
 }
 
 static void report(struct bide__worker *w)
