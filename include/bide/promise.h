@@ -61,7 +61,8 @@ struct bide__promise {
     } while (0)
 
 /*
- * bide_resolve - complete *p with v, from any thread; the first call counts.
+ * bide_resolve - complete *p with v, from any thread, but not in a signal handler; the first call
+ * counts.
  *
  * Returns  0; -EALREADY when *p was resolved before; -ECANCELED when its waiting was cancelled:
  *          v was not taken, and is still the caller's.

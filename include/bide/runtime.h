@@ -62,8 +62,8 @@ struct bide_config {
      * When every task waits for another one and nothing outside can wake any, that is reported, the
      * future of bide_run is cancelled, and bide_run returns -EDEADLK. It takes 0.1 s or more to be
      * sure. As long as the process has threads that are not the runtime's, they might still do
-     * something: then there is no deadlock, unless closed_world says that none of them (and no
-     * signal handler) will ever resolve, send or unlock what the tasks wait for.
+     * something: then there is no deadlock, unless closed_world says that none of them will ever
+     * resolve, send or unlock what the tasks wait for. (A signal handler may do none of that.)
      *
      * on_deadlock(report, on_deadlock_user) gets the report, some lines of text, valid until
      * it returns; NULL: they go to stderr. It must not suspend.
