@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <string.h>
 #include <time.h>
 
 bide_time bide__inspect_patience = 100 * BIDE_MS;

@@ -8,7 +8,6 @@
 #include "core/inspect.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* ---- an index by pointer: open addressing, never full ---- */
 

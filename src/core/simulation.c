@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 static struct bide__world *world_of(struct bide__worker *w)
 {

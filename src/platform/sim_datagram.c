@@ -2,7 +2,6 @@
 #include "platform/sim_net.h"
 
 #include <errno.h>
-#include <string.h>
 
 enum { LARGEST = 65507 };
 

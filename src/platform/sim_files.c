@@ -8,7 +8,6 @@
 #include "base/panic.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/stat.h>
 
 enum { TABLE_FIRST = 64, TABLE_MOST = 1 << 20 };

@@ -260,7 +260,7 @@ int main(int argc, char **argv)
     parse(argc, argv);
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) {
-        perror("simulateulate: mmap");
+        perror("simulate: mmap");
         return 1;
     }
     clock_gettime(CLOCK_MONOTONIC, &start);
