@@ -78,23 +78,29 @@ static void describe_poll(const struct bide_io *io, struct bide_description *to)
               !out ? "" : in ? " or output" : " for output");
 }
 
-/* The name of the system call, and how fd's peer relates to it. NULL: it has none. */
-static const struct {
-    const char *name, *peer;
-} calls[] = {
-    [BIDE__OP_READ] = { "read", "from" },       [BIDE__OP_WRITE] = { "write", "to" },
-    [BIDE__OP_READV] = { "readv", "from" },     [BIDE__OP_WRITEV] = { "writev", "to" },
-    [BIDE__OP_RECV] = { "recv", "from" },       [BIDE__OP_SEND] = { "send", "to" },
-    [BIDE__OP_RECVMSG] = { "recvmsg", "from" }, [BIDE__OP_SENDMSG] = { "sendmsg", "to" },
-    [BIDE__OP_ACCEPT] = { "accept", NULL },     [BIDE__OP_CLOSE] = { "close", NULL },
-    [BIDE__OP_FSYNC] = { "fsync", NULL },       [BIDE__OP_OPEN] = { "open", NULL },
-    [BIDE__OP_STATX] = { "statx", NULL },       [BIDE__OP_UNLINK] = { "unlink", NULL },
-    [BIDE__OP_RENAME] = { "rename", NULL },
-};
+/* How fd's peer relates to the operation; NULL: it has none. */
+static const char *peer_word(enum bide__op op)
+{
+    switch (op) {
+    case BIDE__OP_READ:
+    case BIDE__OP_READV:
+    case BIDE__OP_RECV:
+    case BIDE__OP_RECVMSG:
+        return "from";
+    case BIDE__OP_WRITE:
+    case BIDE__OP_WRITEV:
+    case BIDE__OP_SEND:
+    case BIDE__OP_SENDMSG:
+        return "to";
+    default:
+        return NULL;
+    }
+}
 
 void bide__io_describe(const struct bide_future *f, struct bide_description *to)
 {
     const struct bide_io *io = &((const struct bide_io_future *)f)->args;
+    const char *name = bide__io_name(io->op), *word = peer_word(io->op);
     switch (io->op) {
     case BIDE__OP_CONNECT:
         describe_connect(io, to);
@@ -106,12 +112,12 @@ void bide__io_describe(const struct bide_future *f, struct bide_description *to)
     case BIDE__OP_STATX:
     case BIDE__OP_UNLINK:
     case BIDE__OP_RENAME:
-        bide__say(to, "%s of %s", calls[io->op].name, io->buf ? (const char *)io->buf : "?");
+        bide__say(to, "%s of %s", name, io->buf ? (const char *)io->buf : "?");
         break;
     default:
-        bide__say(to, "%s on fd %d", calls[io->op].name, io->fd);
-        if (calls[io->op].peer)
-            add_name(to, calls[io->op].peer, io->fd, bide_getpeername);
+        bide__say(to, "%s on fd %d", name, io->fd);
+        if (word)
+            add_name(to, word, io->fd, bide_getpeername);
         else if (io->op == BIDE__OP_ACCEPT)
             add_name(to, "at", io->fd, bide_getsockname);
         break;

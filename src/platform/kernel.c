@@ -52,6 +52,24 @@ int bide__io_events(const struct bide_io *io)
     }
 }
 
+const char *bide__io_name(enum bide__op op)
+{
+    static const char *const names[] = {
+        [BIDE__OP_READ] = "read", [BIDE__OP_WRITE] = "write", [BIDE__OP_READV] = "readv",
+        [BIDE__OP_WRITEV] = "writev", [BIDE__OP_RECV] = "recv", [BIDE__OP_SEND] = "send",
+        [BIDE__OP_RECVMSG] = "recvmsg", [BIDE__OP_SENDMSG] = "sendmsg",
+        [BIDE__OP_ACCEPT] = "accept", [BIDE__OP_CONNECT] = "connect", [BIDE__OP_POLL] = "poll",
+        [BIDE__OP_OPEN] = "open", [BIDE__OP_CLOSE] = "close", [BIDE__OP_FSYNC] = "fsync",
+        [BIDE__OP_STATX] = "statx", [BIDE__OP_UNLINK] = "unlink", [BIDE__OP_RENAME] = "rename",
+        [BIDE__OP_PIPE] = "pipe", [BIDE__OP_SOCKETPAIR] = "socketpair",
+        [BIDE__OP_SOCKET] = "socket", [BIDE__OP_BIND] = "bind", [BIDE__OP_LISTEN] = "listen",
+        [BIDE__OP_SHUTDOWN] = "shutdown", [BIDE__OP_SETSOCKOPT] = "setsockopt",
+        [BIDE__OP_GETSOCKOPT] = "getsockopt", [BIDE__OP_GETSOCKNAME] = "getsockname",
+        [BIDE__OP_GETPEERNAME] = "getpeername",
+    };
+    return names[op];
+}
+
 static ssize_t poll_now(int fd, int events, int timeout_ms)
 {
     struct pollfd p = { .fd = fd, .events = (short)events };

@@ -121,6 +121,9 @@ ssize_t bide__io_block(struct bide_io *io);
 /* POLLIN or POLLOUT, whichever io waits for; 0 for an operation that waits for no descriptor. */
 int bide__io_events(const struct bide_io *io);
 
+/* The name of the system call. */
+const char *bide__io_name(enum bide__op op);
+
 /* Does io say where in the file (pread, pwrite)? */
 static inline bool bide__io_positioned(const struct bide_io *io)
 {

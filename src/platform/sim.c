@@ -69,29 +69,6 @@ static const char *const formats[] = {
     [BIDE__SIM_PARTED] = "two hosts are parted for %lld ns\n",
 };
 
-static const char *const operations[] = {
-    [BIDE__OP_READ] = "read",
-    [BIDE__OP_WRITE] = "write",
-    [BIDE__OP_READV] = "readv",
-    [BIDE__OP_WRITEV] = "writev",
-    [BIDE__OP_RECV] = "recv",
-    [BIDE__OP_SEND] = "send",
-    [BIDE__OP_RECVMSG] = "recvmsg",
-    [BIDE__OP_SENDMSG] = "sendmsg",
-    [BIDE__OP_ACCEPT] = "accept",
-    [BIDE__OP_CONNECT] = "connect",
-    [BIDE__OP_POLL] = "poll",
-    [BIDE__OP_CLOSE] = "close",
-    [BIDE__OP_PIPE] = "pipe",
-    [BIDE__OP_SOCKETPAIR] = "socketpair",
-    [BIDE__OP_SOCKET] = "socket",
-    [BIDE__OP_BIND] = "bind",
-    [BIDE__OP_LISTEN] = "listen",
-    [BIDE__OP_SHUTDOWN] = "shutdown",
-    [BIDE__OP_SETSOCKOPT] = "setsockopt",
-    [BIDE__OP_GETSOCKOPT] = "getsockopt",
-};
-
 static const char *const messages[] = {
     [BIDE__SIM_DATA] = "data",
     [BIDE__SIM_END] = "the end of a stream",
@@ -127,10 +104,11 @@ void bide__sim_trace(struct bide__world *world, enum bide__sim_line line, int64_
     FILE *trace = world->options.trace;
     if (!trace)
         return;
-    if (line == BIDE__SIM_DONE && b >= 0)
-        fprintf(trace, "%s of descriptor %lld: %lld\n", operations[a], (long long)b, (long long)c);
-    else if (line == BIDE__SIM_DONE)
-        fprintf(trace, "%s: %lld\n", operations[a], (long long)c);
+    const char *operation = line == BIDE__SIM_DONE ? bide__io_name((enum bide__op)a) : NULL;
+    if (operation && b >= 0)
+        fprintf(trace, "%s of descriptor %lld: %lld\n", operation, (long long)b, (long long)c);
+    else if (operation)
+        fprintf(trace, "%s: %lld\n", operation, (long long)c);
     else if (line == BIDE__SIM_ARRIVES)
         fprintf(trace, "%s arrives at port %lld, %lld bytes\n", messages[a], (long long)c,
                 (long long)b);
