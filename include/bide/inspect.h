@@ -32,8 +32,9 @@ struct bide_dump_options {
  * @fd  borrowed for the call
  *
  * Returns  0, or
- * Errors   -ENOMEM, or those of bide_write. A worker that has not the memory for all of its tasks
- *          shows those that it could, and says so; that is no error.
+ * Errors   -ENOMEM, or those of bide_write; -EOPNOTSUPP in a function that a simulation (sim.h)
+ *          has offloaded. A worker that has not the memory for all of its tasks shows those that
+ *          it could, and says so; that is no error.
  * Cancel   it is not cancelled: a task that was cancelled already may dump, too.
  * Context  fiber: it shows the tasks of its runtime, and may suspend. A plain thread: it blocks,
  *          and shows those of all runtimes of the process. Not inside a callback that must not
@@ -45,8 +46,10 @@ BIDE_SUSPENDS BIDE_API int bide_dump(int fd);
  * bide_dump_with - the same into memory.
  *
  * @options   borrowed for the call; may be NULL
- * @ret_text  owned by the caller: free(3). It ends with a newline and a 0
- * @ret_size  its length in bytes without the 0; may be NULL
+ * @ret_text  owned by the caller: free(3). It ends with a newline and a 0. Untouched on failure
+ * @ret_size  its length in bytes without the 0; may be NULL. Untouched on failure
+ *
+ * Returns, cancellation and context are those of bide_dump.
  */
 BIDE_SUSPENDS BIDE_API int bide_dump_with(const struct bide_dump_options *options,
                                           char **ret_text, size_t *ret_size);

@@ -103,7 +103,8 @@ struct bide_sim {
  *
  * Limits. A real descriptor that is not ready gives -EOPNOTSUPP: nothing waits for the real world.
  * What other threads and processes do is not simulated. An offloaded function runs on the stack of
- * some task. It cannot wait for a task: that aborts; and a bide_run in it fails with -EOPNOTSUPP.
+ * some task. It cannot wait for a task: that aborts; a bide_run or bide_dump in it fails with
+ * -EOPNOTSUPP.
  */
 #define bide_sim_run(sim, f) BIDE__SIM_RUN(sim, f, __COUNTER__)
 

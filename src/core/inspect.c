@@ -230,7 +230,7 @@ static enum bide_leaf_start wait_start(struct bide_future *future)
 {
     struct wait_future *f = (struct wait_future *)future;
     f->worker = bide__worker();
-    f->timer.deadline = bide_now() + bide__inspect_patience;
+    f->timer.deadline = bide__now() + bide__inspect_patience;
     f->timer.fire = run_out;
     pthread_mutex_lock(&lock);
     bool over = is_over(f->dump);
@@ -298,7 +298,7 @@ static void look_at_silent(struct bide__dump *dump)
 static int print(struct bide__dump *dump, const struct bide_dump_options *options, bool circle,
                  struct bide__text *text)
 {
-    struct bide__tree tree = { .parts = dump->parts, .now = bide_now(), .brief = options->brief };
+    struct bide__tree tree = { .parts = dump->parts, .now = bide__now(), .brief = options->brief };
     int error = bide__tree_make(&tree);
     if (!error && options->json) {
         bide__tree_json(&tree, text);
@@ -370,6 +370,8 @@ int bide_dump_with(const struct bide_dump_options *options, char **ret_text, siz
 {
     struct bide__text text = { 0 };
     int error = 0;
+    if (bide__stand_in) /* the stack is a task's, which does not know how far it has come */
+        return -EOPNOTSUPP;
     bide_shield()
         error = dump_with(options ? options : &(struct bide_dump_options){ 0 }, &text);
     if (error < 0)
