@@ -410,6 +410,7 @@ void bide__sim_begin_step(struct bide__worker *w); /* before and after each look
 void bide__sim_end_step(struct bide__worker *w, bool waited);
 int bide__sim_offload(struct bide__worker *w, struct bide__job *job);
 bool bide__sim_withdraw(struct bide__job *job);
+bool bide__sim_begun(const struct bide__job *job);
 
 /* ---- offload.c ---- */
 int bide__offload_cancelled(void); /* as bide_cancelled, on a thread of the pool */

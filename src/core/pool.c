@@ -242,6 +242,8 @@ bool bide__pool_withdraw(struct bide__job *job)
 
 bool bide__pool_begun(const struct bide__job *job)
 {
+    if (BIDE__UNLIKELY(job->worker->simulated))
+        return bide__sim_begun(job);
     struct bide__pool *pool = job->worker->pool;
     lock(pool);
     bool begun = job->stage != STAGE_QUEUED;

@@ -155,6 +155,11 @@ bool bide__sim_withdraw(struct bide__job *job)
     return true;
 }
 
+bool bide__sim_begun(const struct bide__job *job)
+{
+    return bide__container(job->link.next, struct offloaded, jobs)->begun;
+}
+
 /* ---- running ---- */
 
 void bide__sim_run(const struct bide_sim *sim, struct bide_future *f, const char *site)
