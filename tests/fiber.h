@@ -78,31 +78,31 @@ static inline bool test_small(void)
 
 enum { SIM_SEEDS = 5 }; /* that a SIM_TEST runs from, 1 and up */
 
-#define SIM_TEST(name)                                           \
-    static void name##_body(void);                               \
-    BIDE_ASYNC_VOID(name##_body)                                 \
-    static void name##_fiber(void)                               \
-    {                                                            \
-        name##_body();                                           \
-        check_quiet();                                           \
-    }                                                            \
-    BIDE_ASYNC_VOID(name##_fiber)                                \
-    static void name##_from(uint64_t seed)                       \
-    {                                                            \
-        int before = open_descriptors();                         \
-        struct bide_sim_result result;                           \
-        struct bide_sim sim = {.seed = seed, .result = &result}; \
-        bide_let main_future = bide_async(name##_fiber);         \
-        bide_sim_run(&sim, &main_future);                        \
-        CHECK_EQ(bide_error(&main_future), 0);                   \
-        CHECK_EQ(bide_state(&main_future), BIDE_DONE);           \
-        CHECK_EQ(result.descriptors, 0);                         \
-        CHECK_EQ(open_descriptors(), before);                    \
-    }                                                            \
-    TEST(name)                                                   \
-    {                                                            \
-        for_seeds(name##_from);                                  \
-    }                                                            \
+#define SIM_TEST(name)                                             \
+    static void name##_body(void);                                 \
+    BIDE_ASYNC_VOID(name##_body)                                   \
+    static void name##_fiber(void)                                 \
+    {                                                              \
+        name##_body();                                             \
+        check_quiet();                                             \
+    }                                                              \
+    BIDE_ASYNC_VOID(name##_fiber)                                  \
+    static void name##_from(uint64_t seed)                         \
+    {                                                              \
+        int before = open_descriptors();                           \
+        struct bide_sim_result result;                             \
+        struct bide_sim sim = { .seed = seed, .result = &result }; \
+        bide_let main_future = bide_async(name##_fiber);           \
+        bide_sim_run(&sim, &main_future);                          \
+        CHECK_EQ(bide_error(&main_future), 0);                     \
+        CHECK_EQ(bide_state(&main_future), BIDE_DONE);             \
+        CHECK_EQ(result.descriptors, 0);                           \
+        CHECK_EQ(open_descriptors(), before);                      \
+    }                                                              \
+    TEST(name)                                                     \
+    {                                                              \
+        for_seeds(name##_from);                                    \
+    }                                                              \
     static void name##_body(void)
 
 /* The first seed that fails is named; the others are not tried then. */

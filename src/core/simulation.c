@@ -95,7 +95,7 @@ struct offloaded {
 static void work(struct bide__world *world, struct bide__job *job)
 {
     struct bide__self self = bide__self;
-    bide__self = (struct bide__self){0};
+    bide__self = (struct bide__self){ 0 };
     struct bide__binding *bindings = *bide__bindings();
     struct bide__local *locals = *bide__locals();
     *bide__bindings() = NULL;
@@ -136,7 +136,7 @@ int bide__sim_offload(struct bide__worker *w, struct bide__job *job)
     struct offloaded *o = bide__slab_get(&w->slab, sizeof(*o));
     if (!o)
         return -EAGAIN;
-    *o = (struct offloaded){.event.fire = fire, .job = job};
+    *o = (struct offloaded){ .event.fire = fire, .job = job };
     job->worker = w;
     bide__list_init(&o->jobs);
     bide__list_push(&o->jobs, &job->link);
@@ -168,7 +168,7 @@ void bide__sim_run(const struct bide_sim *sim, struct bide_future *f, const char
         bide__panic("%s: bide_sim_run inside a runtime", site);
     if (!bide__check_cold(f, "run", site))
         return;
-    struct bide_config config = {.workers = 1, .reactor = BIDE__REACTOR_SIM, .closed_world = 1};
+    struct bide_config config = { .workers = 1, .reactor = BIDE__REACTOR_SIM, .closed_world = 1 };
     if (sim->config) {
         config.stack_size = sim->config->stack_size;
         config.no_overflow_report = sim->config->no_overflow_report;

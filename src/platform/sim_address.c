@@ -7,7 +7,7 @@
 
 enum { PORT_FIRST = 32768, PORT_LAST = 60999 }; /* that are given out, as Linux does */
 
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 static bool is_v4(const struct in6_addr *ip)
 {
@@ -46,7 +46,7 @@ static int read_unix(const struct sockaddr *addr, socklen_t size, struct bide__s
 int bide__sim_address_read(const struct bide__sim_file *file, const struct sockaddr *addr,
                            socklen_t size, struct bide__sim_address *ret_address)
 {
-    struct bide__sim_address a = {.family = (sa_family_t)file->domain};
+    struct bide__sim_address a = { .family = (sa_family_t)file->domain };
     if (!addr || size < sizeof(sa_family_t))
         return -EINVAL;
     if (addr->sa_family != file->domain)
@@ -186,8 +186,8 @@ static struct in6_addr source_for(const struct bide__sim_address *other)
     if (is_loopback(other))
         return ip;
     if (!is_v4(&ip))
-        return (struct in6_addr){.s6_addr = {0xfd, [15] = 1}};
-    memcpy(&ip.s6_addr[12], &(struct in_addr){htonl(0x0a000001)}, 4); /* 10.0.0.1 */
+        return (struct in6_addr){ .s6_addr = { 0xfd, [15] = 1 } };
+    memcpy(&ip.s6_addr[12], &(struct in_addr){ htonl(0x0a000001) }, 4); /* 10.0.0.1 */
     return ip;
 }
 
@@ -198,7 +198,7 @@ int bide__sim_bind_any(struct bide__world *world, struct bide__sim_file *file,
         return 0;
     int error = 0;
     if (!file->own.family) {
-        struct bide__sim_address address = {.family = (sa_family_t)file->domain};
+        struct bide__sim_address address = { .family = (sa_family_t)file->domain };
         error = take_address(world, file, address);
         if (!error && file->kind == BIDE__SIM_DATAGRAM)
             bide__list_push(&world->bound, &file->bound);

@@ -67,7 +67,7 @@ ssize_t bide__sim_datagram_send(struct bide__world *world, struct bide__sim_file
                                 const struct msghdr *msg)
 {
     const struct bide_sim_faults *faults = &world->options.faults;
-    struct bide__sim_address where = {0};
+    struct bide__sim_address where = { 0 };
     struct bide__sim_file *to;
     size_t size = 0;
     for (size_t i = 0; i < msg->msg_iovlen; i++)

@@ -160,8 +160,8 @@ static ssize_t poll_now(const struct bide__sim_file *file, const struct bide_io 
 /* What io gives now, or -EAGAIN. */
 static ssize_t try_now(struct bide__world *world, struct bide__sim_file *file, struct bide_io *io)
 {
-    struct iovec one = {io->buf, io->size};
-    struct msghdr msg = {.msg_iov = &one, .msg_iovlen = 1};
+    struct iovec one = { io->buf, io->size };
+    struct msghdr msg = { .msg_iov = &one, .msg_iovlen = 1 };
     switch (io->op) {
     case BIDE__OP_READ:
     case BIDE__OP_WRITE:
@@ -303,7 +303,8 @@ static bool may_wait(const struct bide_io *io)
 static ssize_t perform_ready(struct bide_io *io)
 {
     struct bide_io ready = {
-        .op = BIDE__OP_POLL, .fd = io->fd, .mask = (unsigned)bide__io_events(io)};
+        .op = BIDE__OP_POLL, .fd = io->fd, .mask = (unsigned)bide__io_events(io)
+    };
     if (io->fd < 0)
         return -EBADF;
     ssize_t result = io->op == BIDE__OP_CONNECT ? 0 : bide__io_perform(&ready, true);

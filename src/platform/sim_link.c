@@ -104,7 +104,7 @@ void bide__sim_may_part(struct bide__world *world, const struct bide__sim_addres
     if (!p)
         return;
     bide_time span = bide__sim_span(world, faults->partition_least, faults->partition_most);
-    *p = (struct parted){.a = *a, .b = *b, .until = world->now + span};
+    *p = (struct parted){ .a = *a, .b = *b, .until = world->now + span };
     bide__list_push(&world->parted, &p->link);
     bide__sim_trace(world, BIDE__SIM_PARTED, span, 0, 0);
 }

@@ -94,7 +94,7 @@ int bide__sim_listen(struct bide__world *world, struct bide__sim_file *file, int
     if (file->state != BIDE__SIM_NEW && file->state != BIDE__SIM_LISTENING)
         return -EINVAL;
     if (!file->own.family) {
-        struct bide__sim_address any = {.family = (sa_family_t)file->domain};
+        struct bide__sim_address any = { .family = (sa_family_t)file->domain };
         int error = file->domain == AF_UNIX ? -EINVAL : bide__sim_bind(world, file, &any);
         if (error < 0)
             return error;
@@ -190,7 +190,7 @@ ssize_t bide__sim_connect(struct bide__world *world, struct bide__sim_file *file
     if (bide__sim_remote(file) && IN6_IS_ADDR_UNSPECIFIED(&to.ip)) /* this host */
         to.ip = file->domain == AF_INET6
                     ? (struct in6_addr)IN6ADDR_LOOPBACK_INIT
-                    : (struct in6_addr){.s6_addr = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
+                    : (struct in6_addr){ .s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
     if (file->kind == BIDE__SIM_DATAGRAM) {
         error = file->peer ? -EISCONN : bide__sim_bind_any(world, file, &to);
         if (error < 0)

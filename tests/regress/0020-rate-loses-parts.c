@@ -20,8 +20,8 @@ ASYNC(bide_time, take, struct bide_rate, int)
 
 TEST(no_part_of_a_nanosecond_is_lost)
 {
-    struct bide_sim sim = {.seed = 1};
-    struct bide_rate slow = {.tokens = 3}, fast = {.tokens = 300000000};
+    struct bide_sim sim = { .seed = 1 };
+    struct bide_rate slow = { .tokens = 3 }, fast = { .tokens = 300000000 };
     CHECK_EQ(bide_sim_run(&sim, async(take, slow, 3001)), 1000 * BIDE_S);
     CHECK_EQ(bide_sim_run(&sim, async(take, fast, 3001)), 10 * BIDE_US);
 }

@@ -7,11 +7,11 @@
 static struct bide_sim_result result;
 
 /* Runs f from a seed, and returns its value; what came of it is in result. */
-#define SIMULATE(seed_, f)                                          \
-    __extension__({                                                 \
-        struct bide_sim sim = {.seed = (seed_), .result = &result}; \
-        result = (struct bide_sim_result){0};                       \
-        bide_sim_run(&sim, f);                                      \
+#define SIMULATE(seed_, f)                                            \
+    __extension__({                                                   \
+        struct bide_sim sim = { .seed = (seed_), .result = &result }; \
+        result = (struct bide_sim_result){ 0 };                       \
+        bide_sim_run(&sim, f);                                        \
     })
 
 /* ---- time ---- */
@@ -80,7 +80,7 @@ ASYNC(bide_time, wall_of, bide_time)
 
 TEST(the_wall_clock_begins_where_it_is_told)
 {
-    struct bide_sim sim = {.seed = 1};
+    struct bide_sim sim = { .seed = 1 };
     CHECK_EQ(bide_sim_run(&sim, async(wall_of, BIDE_S)), 946684801 * BIDE_S);
     sim.wall = 5 * BIDE_S;
     CHECK_EQ(bide_sim_run(&sim, async(wall_of, BIDE_S)), 6 * BIDE_S);
@@ -257,7 +257,7 @@ ASYNC(int, noted, int)
 static size_t trace_of(int n, char *text, size_t size)
 {
     FILE *file = fmemopen(text, size, "w");
-    struct bide_sim sim = {.seed = 1, .trace = file, .result = &result};
+    struct bide_sim sim = { .seed = 1, .trace = file, .result = &result };
     bide_sim_run(&sim, async(noted, n));
     size_t length = (size_t)ftell(file);
     fclose(file);
@@ -330,9 +330,11 @@ ASYNC(int, cancelled_call, bide_time)
 
 TEST(offloaded_calls_can_be_cancelled)
 {
-    int counts[2] = {0};
+    int counts[2] = { 0 };
     for (uint64_t seed = 0; seed < 100; seed++) {
-        struct bide_sim sim = {.seed = seed, .offload_least = BIDE_MS, .offload_most = 2 * BIDE_MS};
+        struct bide_sim sim = {
+            .seed = seed, .offload_least = BIDE_MS, .offload_most = 2 * BIDE_MS
+        };
         int never = bide_sim_run(&sim, async(cancelled_call, 1500 * BIDE_US));
         CHECK(never == 0 || never == 1);
         counts[never]++;
@@ -379,9 +381,9 @@ static void hear(const char *report, void *count)
 TEST(a_deadlock_is_known_at_once)
 {
     int reports = 0;
-    struct bide_config config = {.on_deadlock = hear, .on_deadlock_user = &reports};
+    struct bide_config config = { .on_deadlock = hear, .on_deadlock_user = &reports };
     struct bide_sim_result after;
-    struct bide_sim sim = {.seed = 7, .config = &config, .result = &after};
+    struct bide_sim sim = { .seed = 7, .config = &config, .result = &after };
     CHECK_EQ(bide_sim_run(&sim, async(never_ends)), -EDEADLK);
     CHECK_EQ(reports, 1);
     CHECK_EQ(after.elapsed, BIDE_S);

@@ -32,7 +32,7 @@ static void tell(ssize_t n)
         for (uint64_t seed = 0; seed < SEEDS; seed++) {                                     \
             uint64_t hash = 0;                                                              \
             for (int again = 0; again < 2; again++) {                                       \
-                struct bide_sim sim = {.seed = seed, .faults = faults_, .result = &result}; \
+                struct bide_sim sim = { .seed = seed, .faults = faults_, .result = &result }; \
                 CHECK_EQ(bide_sim_run(&sim, f), 0);                                         \
                 CHECK_EQ(result.descriptors, 0);                                            \
                 CHECK(!again || hash == result.hash);                                       \
@@ -59,7 +59,7 @@ static void close_both(int ends[2])
 /* Without faults, whatever they are afterwards. */
 static int connected(int ends[2], const struct bide_sim_faults *afterwards)
 {
-    bide_sim_set_faults(&(struct bide_sim_faults){0});
+    bide_sim_set_faults(&(struct bide_sim_faults){ 0 });
     int listener = bide_tcp_listen("127.0.0.1", 0, NULL);
     ends[0] = bide_tcp_dial("127.0.0.1", (uint16_t)bide_tcp_port(listener), NULL);
     ends[1] = bide_accept(listener, NULL, NULL, 0);
@@ -100,7 +100,7 @@ TEST(without_faults_there_are_none)
 
 TEST(short_transfers)
 {
-    static const struct bide_sim_faults faults = {.short_io = 0.3};
+    static const struct bide_sim_faults faults = { .short_io = 0.3 };
     SIMULATE(faults, async(sends, &faults));
     CHECK(only(0, 0));
     CHECK(fewer > 200 && fewer < fine / 2);
@@ -108,7 +108,7 @@ TEST(short_transfers)
 
 TEST(interruptions)
 {
-    static const struct bide_sim_faults faults = {.interrupt = 0.3};
+    static const struct bide_sim_faults faults = { .interrupt = 0.3 };
     SIMULATE(faults, async(sends, &faults));
     CHECK(only(0, 0) && !fewer);
     CHECK(result.elapsed > 0);
@@ -116,7 +116,7 @@ TEST(interruptions)
 
 TEST(resets)
 {
-    static const struct bide_sim_faults faults = {.reset = 0.05};
+    static const struct bide_sim_faults faults = { .reset = 0.05 };
     SIMULATE(faults, async(sends, &faults));
     CHECK(only(ECONNRESET, EPIPE));
     CHECK(seen[ECONNRESET] > 20 && fine > 200);
@@ -124,7 +124,7 @@ TEST(resets)
 
 TEST(no_buffers)
 {
-    static const struct bide_sim_faults faults = {.no_buffers = 0.2};
+    static const struct bide_sim_faults faults = { .no_buffers = 0.2 };
     SIMULATE(faults, async(sends, &faults));
     CHECK(only(ENOBUFS, 0));
     CHECK(seen[ENOBUFS] > 100 && fine > 500);
@@ -143,7 +143,7 @@ static int dials(const struct bide_sim_faults *faults)
         while (fd >= 0 && other == -EMFILE) /* the connection is not lost */
             tell(other = bide_accept(listener, NULL, NULL, 0));
         if (fd >= 0)
-            close_both((int[2]){fd, other});
+            close_both((int[2]){ fd, other });
     }
     bide_close(listener);
     return 0;
@@ -152,7 +152,7 @@ ASYNC(int, dials, const struct bide_sim_faults *)
 
 TEST(refusals)
 {
-    static const struct bide_sim_faults faults = {.refuse = 0.2}, none;
+    static const struct bide_sim_faults faults = { .refuse = 0.2 }, none;
     SIMULATE(none, async(dials, &faults));
     CHECK(only(ECONNREFUSED, 0));
     CHECK(seen[ECONNREFUSED] > 100 && fine > 500);
@@ -160,7 +160,7 @@ TEST(refusals)
 
 TEST(no_descriptors)
 {
-    static const struct bide_sim_faults faults = {.no_descriptor = 0.2}, none;
+    static const struct bide_sim_faults faults = { .no_descriptor = 0.2 }, none;
     SIMULATE(none, async(dials, &faults));
     CHECK(only(EMFILE, 0));
     CHECK(seen[EMFILE] > 100 && fine > 500);
@@ -169,7 +169,8 @@ TEST(no_descriptors)
 TEST(partitions_hold_what_streams_carry)
 {
     static const struct bide_sim_faults faults = {
-        .partition = 0.1, .partition_least = BIDE_S, .partition_most = BIDE_S};
+        .partition = 0.1, .partition_least = BIDE_S, .partition_most = BIDE_S
+    };
     static const struct bide_sim_faults none;
     SIMULATE(faults, async(sends, &faults));
     CHECK(only(0, 0));
@@ -195,7 +196,8 @@ ASYNC(int, counts, int)
 static int showers(const struct bide_sim_faults *faults)
 {
     struct sockaddr_in addr = {
-        .sin_family = AF_INET, .sin_port = htons(53), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        .sin_family = AF_INET, .sin_port = htons(53), .sin_addr = { htonl(INADDR_LOOPBACK) }
+    };
     int a = bide_socket(AF_INET, SOCK_DGRAM, 0), b = bide_socket(AF_INET, SOCK_DGRAM, 0);
     CHECK_OR(bide_bind(b, (void *)&addr, sizeof(addr)) == 0, 1);
     CHECK_OR(bide_connect(a, (void *)&addr, sizeof(addr)) == 0, 2);
@@ -209,7 +211,7 @@ static int showers(const struct bide_sim_faults *faults)
         bide_sleep(BIDE_S);
         bide_scope_cancel(&s);
     }
-    close_both((int[2]){a, b});
+    close_both((int[2]){ a, b });
     return 0;
 }
 ASYNC(int, showers, const struct bide_sim_faults *)
@@ -218,7 +220,7 @@ enum { ALL = 2 * SEEDS * TIMES };
 
 TEST(datagrams_are_lost_and_doubled)
 {
-    static const struct bide_sim_faults lose = {.lose = 0.3}, twice = {.duplicate = 0.3}, none;
+    static const struct bide_sim_faults lose = { .lose = 0.3 }, twice = { .duplicate = 0.3 }, none;
     received = 0;
     SIMULATE(none, async(showers, &none));
     CHECK_EQ(received, ALL);
@@ -232,8 +234,10 @@ TEST(datagrams_are_lost_and_doubled)
 
 TEST(partitions_lose_datagrams)
 {
-    static const struct bide_sim_faults none,
-        faults = {.partition = 0.1, .partition_least = 3 * BIDE_MS, .partition_most = 3 * BIDE_MS};
+    static const struct bide_sim_faults none;
+    static const struct bide_sim_faults faults = {
+        .partition = 0.1, .partition_least = 3 * BIDE_MS, .partition_most = 3 * BIDE_MS
+    };
     received = 0;
     SIMULATE(none, async(showers, &faults));
     CHECK(received > ALL / 2 && received < ALL * 9 / 10);
@@ -335,7 +339,7 @@ TEST(every_allocation_fails_in_turn)
     for (uint64_t seed = 0; seed < 3; seed++) {
         bool failed = true;
         for (int k = 0; failed; k++) {
-            struct bide_sim sim = {.seed = seed, .faults = bide_sim_rough, .result = &result};
+            struct bide_sim sim = { .seed = seed, .faults = bide_sim_rough, .result = &result };
             let f = async(service, 3);
             result.descriptors = 0;
             countdown = k;

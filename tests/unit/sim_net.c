@@ -19,7 +19,7 @@ enum { SEEDS = 50 };
         for (uint64_t seed = 0; seed < SEEDS; seed++) {                                     \
             uint64_t hash = 0;                                                              \
             for (int again = 0; again < 2; again++) {                                       \
-                struct bide_sim sim = {.seed = seed, .faults = faults_, .result = &result}; \
+                struct bide_sim sim = { .seed = seed, .faults = faults_, .result = &result }; \
                 CHECK_EQ(bide_sim_run(&sim, f), 0);                                         \
                 CHECK_EQ(result.descriptors, 0);                                            \
                 CHECK(!again || hash == result.hash);                                       \
@@ -30,7 +30,8 @@ enum { SEEDS = 50 };
 
 static const struct bide_sim_faults quiet;
 static const struct bide_sim_faults slow = {
-    .latency_least = BIDE_MS, .latency_most = 20 * BIDE_MS, .short_io = 0.3, .interrupt = 0.2};
+    .latency_least = BIDE_MS, .latency_most = 20 * BIDE_MS, .short_io = 0.3, .interrupt = 0.2
+};
 
 static void close_both(int ends[2])
 {
@@ -53,7 +54,7 @@ static ssize_t pump(int fd, size_t size)
         size_t n = size - done < sizeof(data) ? size - done : sizeof(data);
         for (size_t i = 0; i < n; i++)
             data[i] = pattern(done + i);
-        struct iovec parts[2] = {{data, n / 3}, {data + n / 3, n - n / 3}};
+        struct iovec parts[2] = { { data, n / 3 }, { data + n / 3, n - n / 3 } };
         ssize_t sent = done % 2 ? bide_write(fd, data, n) : bide_writev(fd, parts, 2);
         if (sent <= 0)
             return sent;
@@ -68,7 +69,7 @@ static ssize_t drain(int fd, size_t size)
     char data[4000];
     size_t done = 0;
     for (;;) {
-        struct iovec parts[2] = {{data, 1}, {data + 1, sizeof(data) - 1}};
+        struct iovec parts[2] = { { data, 1 }, { data + 1, sizeof(data) - 1 } };
         ssize_t n = done % 2 ? bide_read(fd, data, sizeof(data)) : bide_readv(fd, parts, 2);
         if (n < 0)
             return n;
@@ -221,16 +222,17 @@ ASYNC(int, latency_is_exact)
 
 TEST(latency)
 {
-    const struct bide_sim_faults faults = {.latency_least = 7 * BIDE_MS,
-                                           .latency_most = 7 * BIDE_MS};
+    const struct bide_sim_faults faults = { .latency_least = 7 * BIDE_MS,
+                                            .latency_most = 7 * BIDE_MS };
     SIMULATE(faults, async(latency_is_exact));
 }
 
 static int addresses(void)
 {
     struct sockaddr_in addr = {
-        .sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(0x0a000007)}};
-    struct sockaddr_in seen = {0};
+        .sin_family = AF_INET, .sin_port = htons(80), .sin_addr = { htonl(0x0a000007) }
+    };
+    struct sockaddr_in seen = { 0 };
     socklen_t size = sizeof(seen);
     int listener = bide_socket(AF_INET, SOCK_STREAM, 0);
     CHECK_OR(bide_bind(listener, (void *)&addr, sizeof(addr)) == 0, 1);
@@ -241,7 +243,7 @@ static int addresses(void)
     CHECK_OR(bide_connect(other, (void *)&addr, sizeof(addr)) == -EISCONN, 5);
     int fd = bide_accept(listener, (void *)&seen, &size, 0);
     CHECK_OR(fd >= 0 && size == sizeof(seen) && seen.sin_addr.s_addr == htonl(0x0a000001), 6);
-    struct sockaddr_in own = {0};
+    struct sockaddr_in own = { 0 };
     size = sizeof(own);
     CHECK_OR(bide_getsockname(other, (void *)&own, &size) == 0, 7);
     CHECK_OR(own.sin_port == seen.sin_port && own.sin_addr.s_addr == seen.sin_addr.s_addr, 8);
@@ -325,7 +327,7 @@ TEST(listeners)
 
 static int unix_sockets(void)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "/nowhere/socket"};
+    struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "/nowhere/socket" };
     int listener = bide_socket(AF_UNIX, SOCK_STREAM, 0);
     int client = bide_socket(AF_UNIX, SOCK_STREAM, 0);
     char c = 0;
@@ -436,7 +438,8 @@ TEST(flags_of_receiving)
 static int udp(uint32_t ip, uint16_t port)
 {
     struct sockaddr_in addr = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(ip)}};
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(ip) }
+    };
     int fd = bide_socket(AF_INET, SOCK_DGRAM, 0);
     if (bide_bind(fd, (void *)&addr, sizeof(addr)) == 0)
         return fd;
@@ -447,10 +450,12 @@ static int udp(uint32_t ip, uint16_t port)
 static ssize_t send_to(int fd, const char *text, uint32_t ip, uint16_t port)
 {
     struct sockaddr_in addr = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(ip)}};
-    struct iovec part = {(void *)text, strlen(text)};
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(ip) }
+    };
+    struct iovec part = { (void *)text, strlen(text) };
     struct msghdr msg = {
-        .msg_name = &addr, .msg_namelen = sizeof(addr), .msg_iov = &part, .msg_iovlen = 1};
+        .msg_name = &addr, .msg_namelen = sizeof(addr), .msg_iov = &part, .msg_iovlen = 1
+    };
     return bide_sendmsg(fd, &msg, 0);
 }
 
@@ -458,10 +463,11 @@ static int datagrams(void)
 {
     int a = udp(0x0a000001, 1000), b = udp(INADDR_ANY, 2000);
     char buf[8] = "";
-    struct sockaddr_in from = {0};
-    struct iovec part = {buf, 3};
+    struct sockaddr_in from = { 0 };
+    struct iovec part = { buf, 3 };
     struct msghdr msg = {
-        .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &part, .msg_iovlen = 1};
+        .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &part, .msg_iovlen = 1
+    };
     CHECK_OR(a >= 0 && b >= 0 && udp(0x0a000001, 1000) == -1, 1);
     CHECK_OR(bide_send(a, "x", 1, 0) == -EDESTADDRREQ, 2);
     CHECK_OR(send_to(a, "hello", 0x0a000002, 2000) == 5, 3);
@@ -510,8 +516,8 @@ static int cancel_each(void)
     char buf[8] = "";
     CHECK_OR(connected(ends) == 0 && bide_pipe(pair) == 0, 1);
     int listener = bide_tcp_listen("127.0.0.1", 0, NULL);
-    struct iovec part = {buf, 8};
-    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+    struct iovec part = { buf, 8 };
+    struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
     let recv = async(bide_recv, ends[0], buf, 8, 0);
     let recvmsg = async(bide_recvmsg, ends[0], &msg, 0);
     let read = async(bide_read, pair[0], buf, 8);
@@ -570,7 +576,7 @@ TEST(operations_are_cancelled)
 {
     SIMULATE(quiet, async(cancel_each));
     SIMULATE(slow, async(cancel_each));
-    const struct bide_sim_faults faults = {.latency_least = BIDE_MS, .latency_most = BIDE_MS};
+    const struct bide_sim_faults faults = { .latency_least = BIDE_MS, .latency_most = BIDE_MS };
     SIMULATE(faults, async(cancel_connect));
     SIMULATE(quiet, async(close_ends_waits));
 }
