@@ -1,43 +1,16 @@
 /* sim_net.c - the pipes and sockets of a simulation. */
-#include "test.h"
+#include "simulate.h"
 
 #include <arpa/inet.h>
-#include <bide/bide.h>
 #include <bide/keywords.h>
-#include <bide/net.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <sys/un.h>
-
-static struct bide_sim_result result;
-
-enum { SEEDS = 50 };
-
-/* f is 0 for every seed, leaves no descriptor, and does the same when it is done again. */
-#define SIMULATE(faults_, f)                                                                \
-    do {                                                                                    \
-        for (uint64_t seed = 0; seed < SEEDS; seed++) {                                     \
-            uint64_t hash = 0;                                                              \
-            for (int again = 0; again < 2; again++) {                                       \
-                struct bide_sim sim = { .seed = seed, .faults = faults_, .result = &result }; \
-                CHECK_EQ(bide_sim_run(&sim, f), 0);                                         \
-                CHECK_EQ(result.descriptors, 0);                                            \
-                CHECK(!again || hash == result.hash);                                       \
-                hash = result.hash;                                                         \
-            }                                                                               \
-        }                                                                                   \
-    } while (0)
 
 static const struct bide_sim_faults quiet;
 static const struct bide_sim_faults slow = {
     .latency_least = BIDE_MS, .latency_most = 20 * BIDE_MS, .short_io = 0.3, .interrupt = 0.2
 };
-
-static void close_both(int ends[2])
-{
-    bide_close(ends[0]);
-    bide_close(ends[1]);
-}
 
 /* ---- streams ---- */
 
