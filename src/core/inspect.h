@@ -69,6 +69,15 @@ struct bide__part {
     char holder[64], holder_site[128]; /* the task that holds it, when it has not answered */
 };
 
+/* The first part of the runtime after part's; NULL: there is none more. */
+static inline const struct bide__part *bide__next_runtime(const struct bide__part *part)
+{
+    const void *runtime = part->runtime;
+    while (part && part->runtime == runtime)
+        part = part->next;
+    return part;
+}
+
 /* What is printed. It may come from several runtimes. */
 struct bide__tree {
     struct bide__part *parts; /* in the order of the workers, those of a runtime together */

@@ -220,12 +220,10 @@ void bide__tree_json(const struct bide__tree *tree, struct bide__text *text)
 {
     int printed = 0;
     add(text, "{\"runtimes\":[");
-    for (const struct bide__part *part = tree->parts; part;) {
-        const void *runtime = part->runtime;
+    const struct bide__part *part = tree->parts;
+    for (; part; part = bide__next_runtime(part)) {
         add(text, part == tree->parts ? "" : ",");
         add_runtime(tree, text, part, &printed);
-        while (part && part->runtime == runtime)
-            part = part->next;
     }
     add(text, "]}\n");
 }

@@ -277,12 +277,9 @@ static void add_runtime(const struct bide__tree *tree, struct bide__text *text,
 void bide__tree_text(const struct bide__tree *tree, struct bide__text *text)
 {
     int printed = 0;
-    for (const struct bide__part *part = tree->parts; part;) {
-        const void *runtime = part->runtime;
+    const struct bide__part *part = tree->parts;
+    for (; part; part = bide__next_runtime(part))
         add_runtime(tree, text, part, &printed);
-        while (part && part->runtime == runtime)
-            part = part->next;
-    }
     if (!tree->parts)
         add_string(text, "no runtime\n");
 }
