@@ -69,11 +69,8 @@ ssize_t bide__sim_datagram_send(struct bide__world *world, struct bide__sim_file
     const struct bide_sim_faults *faults = &world->options.faults;
     struct bide__sim_address where = { 0 };
     struct bide__sim_file *to;
-    size_t size = 0;
-    for (size_t i = 0; i < msg->msg_iovlen; i++)
-        size += msg->msg_iov[i].iov_len;
-    int error = file->error;
-    file->error = 0;
+    size_t size = bide__sim_size_of(msg);
+    int error = bide__sim_take_error(file);
     if (!error && file->no_write)
         error = -EPIPE;
     if (!error && size > LARGEST)
@@ -135,19 +132,13 @@ void bide__sim_datagram_arrive(struct bide__world *world, struct bide__sim_packe
 ssize_t bide__sim_datagram_recv(struct bide__world *world, struct bide__sim_file *file,
                                 struct msghdr *msg, int flags)
 {
-    if (file->error) {
-        int error = file->error;
-        file->error = 0;
-        return error;
-    }
+    if (file->error)
+        return bide__sim_take_error(file);
     if (!file->queued)
         return file->no_read ? 0 : -EAGAIN;
     struct bide__sim_packet *packet =
         bide__container(file->queue.next, struct bide__sim_packet, link);
-    size_t room = 0;
-    for (size_t i = 0; i < msg->msg_iovlen; i++)
-        room += msg->msg_iov[i].iov_len;
-    size_t size = packet->size, n = size < room ? size : room;
+    size_t room = bide__sim_size_of(msg), size = packet->size, n = size < room ? size : room;
     bide__sim_scatter(msg, 0, packet->bytes, n);
     bide__sim_address_write(file, &packet->source, msg->msg_name, &msg->msg_namelen);
     msg->msg_flags = n < size ? MSG_TRUNC : 0;

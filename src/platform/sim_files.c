@@ -56,6 +56,13 @@ void bide__sim_part(struct bide__sim_file *file)
     bide__sim_file_drop(file);
 }
 
+int bide__sim_take_error(struct bide__sim_file *file)
+{
+    int error = file->error;
+    file->error = 0;
+    return error;
+}
+
 static bool waited_for(const struct bide__sim_file *file)
 {
     for (int side = 0; side < BIDE__SIM_SIDES; side++)

@@ -105,6 +105,9 @@ void bide__sim_file_close(struct bide__world *world, struct bide__sim_file *file
 /* NULL: no descriptor of the simulation. */
 struct bide__sim_file *bide__sim_file_of(struct bide__world *world, int fd);
 
+/* The error that is to be reported, which is now; or 0. */
+int bide__sim_take_error(struct bide__sim_file *file);
+
 /* Something about the file has changed: who waits is to try again. */
 void bide__sim_changed(struct bide__world *world, struct bide__sim_file *file);
 
@@ -156,7 +159,9 @@ int bide__sim_stream_shutdown(struct bide__world *world, struct bide__sim_file *
 void bide__sim_stream_close(struct bide__world *world, struct bide__sim_file *file);
 void bide__sim_stream_reset(struct bide__world *world, struct bide__sim_file *file);
 
-/* The first bytes of what msg holds, and up to size bytes to where it has room after `at`. */
+/* How many bytes msg holds, or has room for; the first of them; and up to size bytes to where it
+ * has room after `at`. */
+size_t bide__sim_size_of(const struct msghdr *msg);
 void bide__sim_gather(const struct msghdr *msg, char *to, size_t size);
 void bide__sim_scatter(const struct msghdr *msg, size_t at, const char *from, size_t size);
 

@@ -167,13 +167,11 @@ static int begin_connect(struct bide__world *world, struct bide__sim_file *file,
 
 static int connect_outcome(struct bide__sim_file *file)
 {
-    int error = file->error;
     if (file->state == BIDE__SIM_CONNECTING)
         return -EAGAIN;
     if (file->state == BIDE__SIM_CONNECTED)
         return 0;
-    file->error = 0;
-    return error ? error : -ECONNREFUSED;
+    return file->error ? bide__sim_take_error(file) : -ECONNREFUSED;
 }
 
 ssize_t bide__sim_connect(struct bide__world *world, struct bide__sim_file *file,
@@ -299,11 +297,9 @@ ssize_t bide__sim_option_set(struct bide__sim_file *file, const struct bide_io *
 
 static int socket_option(struct bide__sim_file *file, int name)
 {
-    int error = -file->error;
     switch (name) {
     case SO_ERROR:
-        file->error = 0;
-        return error;
+        return -bide__sim_take_error(file);
     case SO_TYPE:
         return file->kind == BIDE__SIM_STREAM ? SOCK_STREAM : SOCK_DGRAM;
     case SO_DOMAIN:

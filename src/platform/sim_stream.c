@@ -87,7 +87,7 @@ static void drop_queue(struct bide__sim_file *file)
 
 /* ---- receiving ---- */
 
-static size_t size_of(const struct msghdr *msg)
+size_t bide__sim_size_of(const struct msghdr *msg)
 {
     size_t size = 0;
     for (size_t i = 0; i < msg->msg_iovlen; i++)
@@ -95,7 +95,6 @@ static size_t size_of(const struct msghdr *msg)
     return size;
 }
 
-/* Up to size bytes to where msg has room for them after `at` bytes. */
 void bide__sim_scatter(const struct msghdr *msg, size_t at, const char *from, size_t size)
 {
     for (size_t i = 0; i < msg->msg_iovlen && size; i++) {
@@ -146,13 +145,6 @@ static void take(struct bide__sim_file *file, const struct msghdr *msg, size_t n
     file->incoming -= n;
 }
 
-static ssize_t take_error(struct bide__sim_file *file)
-{
-    int error = file->error;
-    file->error = 0;
-    return error;
-}
-
 static bool connected(const struct bide__sim_file *file)
 {
     return file->kind != BIDE__SIM_STREAM || file->state == BIDE__SIM_CONNECTED;
@@ -175,7 +167,7 @@ static size_t shorten(struct bide__world *world, size_t n)
 ssize_t bide__sim_stream_recv(struct bide__world *world, struct bide__sim_file *file,
                               struct msghdr *msg, int flags)
 {
-    size_t wanted = size_of(msg);
+    size_t wanted = bide__sim_size_of(msg);
     if (file->kind == BIDE__SIM_PIPE_OUT)
         return -EBADF;
     if (file->state == BIDE__SIM_CONNECTING)
@@ -187,7 +179,7 @@ ssize_t bide__sim_stream_recv(struct bide__world *world, struct bide__sim_file *
         return 0;
     if (!file->queued) {
         if (file->error)
-            return take_error(file);
+            return bide__sim_take_error(file);
         return file->ended || file->broken ? 0 : -EAGAIN;
     }
     bool all = flags & MSG_WAITALL && !file->ended && !file->broken;
@@ -228,7 +220,7 @@ static ssize_t may_send(struct bide__world *world, struct bide__sim_file *file)
         return -ENOTCONN;
     may_reset(world, file);
     if (file->error)
-        return take_error(file);
+        return bide__sim_take_error(file);
     if (gone(file))
         return -EPIPE;
     if (!is_pipe(file) && bide__sim_chance(world, world->options.faults.no_buffers))
@@ -239,7 +231,7 @@ static ssize_t may_send(struct bide__world *world, struct bide__sim_file *file)
 ssize_t bide__sim_stream_send(struct bide__world *world, struct bide__sim_file *file,
                               const struct msghdr *msg)
 {
-    size_t wanted = size_of(msg);
+    size_t wanted = bide__sim_size_of(msg);
     ssize_t error = may_send(world, file);
     if (error || !wanted)
         return error;
