@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* bide_random - 64 random bits, from a generator of the calling thread's; in a simulation (sim.h)
- * from its seed. */
+ * from its seed. Any thread; never suspends, never fails. */
 BIDE_API uint64_t bide_random(void);
 
 #endif

@@ -93,7 +93,7 @@ struct bide_sim {
  * @f    a future, by value or by pointer
  *
  * Returns f's value; as bide_run, when there was no memory for it.
- * Context  a plain thread; not inside a runtime. There is one worker: bide_spawn_parallel and
+ * Context  a plain thread; inside a runtime it aborts. There is one worker: bide_spawn_parallel and
  *          bide_spawn_spread spawn here. The watchdog is off. BIDE_REACTOR and BIDE_WORKERS are
  *          not looked at.
  *
@@ -108,7 +108,8 @@ struct bide_sim {
  */
 #define bide_sim_run(sim, f) BIDE__SIM_RUN(sim, f, __COUNTER__)
 
-/* bide_simulated - is the caller inside a simulation (a task, or an offloaded function of one)? */
+/* bide_simulated - is the caller inside a simulation (a task, or an offloaded function of one)?
+ * Any thread; this and the two below never suspend. */
 BIDE_API bool bide_simulated(void);
 
 /* bide_sim_set_faults - from now on these; @faults is copied. What is under way stays so: what was

@@ -9,11 +9,11 @@
 
 #include <bide/future.h>
 
-/* Now, on the monotonic clock. */
+/* Now, on the monotonic clock. In a simulation (sim.h) the virtual time. */
 BIDE_API bide_time bide_now(void);
 
 /* The time of day: nanoseconds since 1970-01-01 00:00 UTC. It may be set, so it is for dates, not
- * for spans. */
+ * for spans. In a simulation it goes with the virtual time. */
 BIDE_API bide_time bide_wall_now(void);
 
 /*
