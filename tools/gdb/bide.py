@@ -12,9 +12,10 @@ import time
 import gdb
 import gdb.unwinder
 
-COLD, DONE = 0, 2
-HEAP, QUEUED, MALLOC = 4, 8, 32
-FIRST_DONE, FIRST_ERROR, SCOPE = 1, 2, 4
+# Constants of include/bide/future.h and src/core/internal.h.
+COLD, DONE = 0, 2  # BIDE_...
+HEAP, QUEUED, MALLOC = 4, 8, 32  # BIDE__...
+FIRST_DONE, FIRST_ERROR, SCOPE = 1, 2, 4  # POLICY_...
 DEEPEST = 10**7  # of a list or chain that may be damaged, or just changing
 
 
