@@ -41,6 +41,7 @@ void bench_idle_cpu(void);
 /* core_sim.c: a simulation */
 void bench_sim_switches(void);
 void bench_sim_idle(void);
+
 /* core_dump.c, core_inspect.c: looking at what runs */
 void bench_dump_100k(void);
 void bench_inspect(void);

@@ -5,12 +5,11 @@
 #include "bare.h"
 #include "bench.h"
 #include "core.h"
+#include "loops.h"
 #include "opaque.h"
 
 #include <bide/bide.h>
 #include <stdlib.h>
-
-enum { BATCH = 1000 };
 
 /* ---- await_cold ---------------------------------------------------------------------------- */
 
@@ -59,38 +58,12 @@ void bench_await_cold(void)
 
 /* ---- yield --------------------------------------------------------------------------------- */
 
-static void yield_often(long n)
-{
-    for (long i = 0; i < n; i++)
-        bide_yield();
-}
-BIDE_ASYNC_VOID(yield_often, long)
-
-static void yield_in_turns(void *arg, long n)
-{
-    (void)arg;
-    bide_join(bide_async(yield_often, n / 2), bide_async(yield_often, n / 2));
-}
-
 void bench_yield(void)
 {
     core_compare("yield", yield_in_turns, "bare_switch", bare_switch, 12, 3);
 }
 
 /* ---- spawn_join ---------------------------------------------------------------------------- */
-
-BIDE_ASYNC_VOID(nothing)
-
-static void spawn_nothings(void *arg, long n)
-{
-    (void)arg;
-    for (long i = 0; i < n; i += BATCH) {
-        BIDE_SCOPE(s) {
-            for (int k = 0; k < BATCH; k++)
-                bide_spawn(&s, bide_async(nothing));
-        }
-    }
-}
 
 /* A callback in a queue, of the size of a spawned future, from a list of free ones. */
 struct callback {

@@ -58,9 +58,13 @@ static int measure_calls(const char *program, struct least *least)
     double yield, spawn_join;
     pid_t pid = start(program, "calls", NULL, line, sizeof(line));
 
-    if (pid < 0 || sscanf(line, "%lf %lf", &yield, &spawn_join) != 2)
+    if (pid < 0)
         return -1;
     bench_wait(pid, 10);
+    if (sscanf(line, "%lf %lf", &yield, &spawn_join) != 2) {
+        bench_failed("%s: it says %s", program, line);
+        return -1;
+    }
     keep(&least->yield, yield);
     keep(&least->spawn_join, spawn_join);
     return 0;

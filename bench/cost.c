@@ -1,39 +1,11 @@
 #include "cost.h"
 #include "bench.h"
 #include "echo.h"
-#include "opaque.h"
+#include "loops.h"
 
 #include <bide/bide.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { BATCH = 1000 };
-
-BIDE_ASYNC_VOID(nothing)
-
-static void yield_often(long n)
-{
-    for (long i = 0; i < n; i++)
-        bide_yield();
-}
-BIDE_ASYNC_VOID(yield_often, long)
-
-static void yield_in_turns(void *arg, long n)
-{
-    (void)arg;
-    bide_join(bide_async(yield_often, n / 2), bide_async(yield_often, n / 2));
-}
-
-static void spawn_nothings(void *arg, long n)
-{
-    (void)arg;
-    for (long i = 0; i < n; i += BATCH) {
-        BIDE_SCOPE(s) {
-            for (int k = 0; k < BATCH; k++)
-                bide_spawn(&s, bide_async(nothing));
-        }
-    }
-}
 
 static int calls(void)
 {
