@@ -13,7 +13,6 @@
 #include <bide/scope.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
 
 bide_time bide__inspect_patience = 100 * BIDE_MS;
@@ -56,9 +55,8 @@ void bide__inspect_leave(struct bide__worker *w)
 {
     pthread_mutex_lock(&lock);
     bide__list_remove(&w->inspected.link);
-    while (w->inspected.asked) {
+    while (w->inspected.asked) { /* it is in the inbox: it was posted under the lock */
         pthread_mutex_unlock(&lock);
-        sched_yield(); /* it may not be in the inbox yet */
         w->callbacks++;
         bide__read_inbox(w);
         w->callbacks--;
