@@ -1,5 +1,6 @@
 /* Tasks that wait for each other, for ever: that is found out, reported, and ended. */
 #include "test.h"
+#include "threads.h"
 
 #include <bide/keywords.h>
 #include <pthread.h>
@@ -186,13 +187,7 @@ static void *do_nothing(void *unused)
 
 TEST(without_other_threads_it_is_certain)
 {
-#if defined(__SANITIZE_THREAD__)
-    SKIP("the sanitizer has a thread");
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-    SKIP("the sanitizer has a thread");
-#endif
-#endif
+    SKIP_UNLESS_ALONE();
     struct heard heard = { 0 };
     struct bide_config config = { .on_deadlock = hear, .on_deadlock_user = &heard };
     struct bide_event never = { 0 };
