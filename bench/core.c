@@ -22,7 +22,8 @@ void core_compare(const char *name, bench_loop *ours, const char *bare_name, ben
     struct measurement m = {.ours = ours, .bare = bare};
 
     bench_progress("%s", name);
-    int error = bide_run(bide_async(measure, &m));
+    struct bide_config config = {.stall_limit = BIDE_FOREVER}; /* it holds its worker: that is it */
+    int error = bide_run_with(&config, bide_async(measure, &m));
     if (error) {
         bench_failed("%s: no runtime: error %d", name, -error);
         return;
