@@ -39,6 +39,8 @@ static int find_receiver(struct bide__world *world, struct bide__sim_file *file,
         *ret_to = bide__sim_find(world, BIDE__SIM_DATAGRAM, where, &file->own);
     if (!*ret_to || (*ret_to)->closed)
         return -ECONNREFUSED;
+    if ((*ret_to)->no_read)
+        return -EPIPE;
     return file->peer && full(file->peer) ? -EAGAIN : 0;
 }
 
@@ -123,7 +125,9 @@ void bide__sim_datagram_arrive(struct bide__world *world, struct bide__sim_packe
     bide__list_push(&to->queue, &packet->link);
     if (packet->to)
         to->refs--;
-    packet->to = NULL;
+    if (packet->from)
+        bide__sim_file_drop(packet->from);
+    packet->to = packet->from = NULL; /* from now on it is to's, and holds nobody */
     to->queued++;
     to->incoming++;
     bide__sim_changed(world, to);

@@ -81,7 +81,7 @@ struct bide__sim_packet {
     struct bide__sim_event event;
     struct bide__list link;      /* in world->packets, then in a file's queue */
     struct bide__sim_file *to;   /* NULL: whoever has the address `where` when it arrives */
-    struct bide__sim_file *from; /* of OPEN, and of a datagram whose sender is connected */
+    struct bide__sim_file *from; /* of OPEN; until it arrives, of a connected sender's datagram */
     struct bide__sim_address where, source;
     uint8_t message;
     uint8_t tries;

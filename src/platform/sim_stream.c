@@ -79,8 +79,9 @@ static void drop_queue(struct bide__sim_file *file)
 {
     for (struct bide__list *link; (link = file->queue.next) != &file->queue;) {
         struct bide__sim_packet *packet = bide__container(link, struct bide__sim_packet, link);
-        file->queued -= packet->size - packet->taken;
-        file->incoming -= packet->size - packet->taken;
+        size_t left = file->kind == BIDE__SIM_DATAGRAM ? 1 : packet->size - packet->taken;
+        file->queued -= left;
+        file->incoming -= left;
         bide__sim_packet_free(packet);
     }
 }
@@ -265,13 +266,16 @@ void bide__sim_stream_reset(struct bide__world *world, struct bide__sim_file *fi
 
 int bide__sim_stream_shutdown(struct bide__world *world, struct bide__sim_file *file, int how)
 {
+    if (is_pipe(file))
+        return -ENOTSOCK;
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         return -EINVAL;
     if (file->kind == BIDE__SIM_STREAM && file->state != BIDE__SIM_CONNECTED)
         return -ENOTCONN;
     if (how != SHUT_WR) {
         file->no_read = true;
-        drop_queue(file);
+        if (file->kind == BIDE__SIM_STREAM) /* a datagram that has arrived is there to be read */
+            drop_queue(file);
     }
     if (how != SHUT_RD && !file->no_write) {
         file->no_write = true;
@@ -316,8 +320,8 @@ int bide__sim_events(const struct bide__sim_file *file)
     if (file->error)
         events |= POLLERR;
     if (file->kind == BIDE__SIM_DATAGRAM)
-        return events | POLLOUT | POLLWRNORM |
-               (file->queued || file->error ? POLLIN | POLLRDNORM : 0);
+        return events | POLLOUT | POLLWRNORM | (file->no_read ? POLLRDHUP : 0) |
+               (file->queued || file->error || file->no_read ? POLLIN | POLLRDNORM : 0);
     if (file->state == BIDE__SIM_CONNECTING)
         return events;
     if (!connected(file))

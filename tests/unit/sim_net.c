@@ -475,10 +475,46 @@ static int local_datagrams(void)
 }
 ASYNC(int, local_datagrams)
 
+static int shut_datagrams(void)
+{
+    int ends[2];
+    char buf[8];
+    CHECK_OR(bide_socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) == 0, 1);
+    CHECK_OR(bide_send(ends[1], "hello", 5, 0) == 5 && bide_shutdown(ends[0], SHUT_RD) == 0, 2);
+    CHECK_OR(bide_send(ends[1], "no", 2, 0) == -EPIPE, 3);
+    CHECK_OR(bide_poll(ends[0], POLLIN) == POLLIN && bide_recv(ends[0], buf, 8, 0) == 5, 4);
+    CHECK_OR(bide_poll(ends[0], POLLIN) == POLLIN && bide_recv(ends[0], buf, 8, 0) == 0, 5);
+    close_both(ends);
+    return 0;
+}
+ASYNC(int, shut_datagrams)
+
+/* Left open, with a datagram that nobody has read, whose sender is gone. */
+static int leaves_one(void)
+{
+    int a = udp(0x0a000001, 1000), b = udp(0x0a000002, 2000);
+    struct sockaddr_in to = { .sin_family = AF_INET };
+    socklen_t size = sizeof(to);
+    CHECK_OR(bide_getsockname(b, (void *)&to, &size) == 0, 1);
+    CHECK_OR(bide_connect(a, (void *)&to, size) == 0 && bide_send(a, "x", 1, 0) == 1, 2);
+    CHECK_OR(bide_poll(b, POLLIN) == POLLIN, 3);
+    bide_close(a);
+    return 0;
+}
+ASYNC(int, leaves_one)
+
+TEST(what_is_left_is_freed)
+{
+    struct bide_sim sim = { .seed = 1, .result = &result };
+    CHECK_EQ(bide_sim_run(&sim, async(leaves_one)), 0);
+    CHECK_EQ(result.descriptors, 1);
+}
+
 TEST(datagrams_keep_their_bounds)
 {
     SIMULATE(quiet, async(datagrams));
     SIMULATE(quiet, async(local_datagrams));
+    SIMULATE(quiet, async(shut_datagrams));
 }
 
 /* ---- cancelling ---- */
