@@ -25,8 +25,8 @@ struct bide_stall {
 /*
  * What a runtime is made with. Zero everywhere is a sensible default.
  * The environment variables BIDE_REACTOR=uring|epoll|sim and BIDE_WORKERS=n replace
- * BIDE_REACTOR_AUTO and a 0 in workers; with anything else in them a run fails with -EINVAL.
- * BIDE_REACTOR=sim makes each run a simulation (sim.h) with the seed in BIDE_SEED (0).
+ * BIDE_REACTOR_AUTO and a 0 in workers. BIDE_REACTOR=sim makes each run a simulation (sim.h) with
+ * the seed in BIDE_SEED (0). With anything else in them a run fails with -EINVAL.
  */
 struct bide_config {
     unsigned workers;          /* threads that run fibers, the calling one included; 0: the

@@ -86,7 +86,7 @@ static bool somebody_else_may_wake(struct bide__worker *w)
     bide__pool_stats(w->pool, &stats);
     uint64_t own = bide__team_threads(w) + stats.offload_threads + bide__watch_threads() +
                    bide__sigquit_threads();
-    return !w->config.closed_world && has_other_threads(own);
+    return !w->config.closed_world && !w->simulated && has_other_threads(own);
 }
 
 static void report(struct bide__worker *w)

@@ -168,7 +168,7 @@ void bide__sim_run(const struct bide_sim *sim, struct bide_future *f, const char
         bide__panic("%s: bide_sim_run inside a runtime", site);
     if (!bide__check_cold(f, "run", site))
         return;
-    struct bide_config config = { .workers = 1, .reactor = BIDE__REACTOR_SIM, .closed_world = 1 };
+    struct bide_config config = { .workers = 1, .reactor = BIDE__REACTOR_SIM };
     if (sim->config) {
         config.stack_size = sim->config->stack_size;
         config.no_overflow_report = sim->config->no_overflow_report;

@@ -176,6 +176,23 @@ static const struct bide__reactor_ops *named_reactor(const char *name)
     return strcmp(name, "epoll") == 0 ? &bide__epoll : NULL;
 }
 
+static int simulate(struct bide__worker *w)
+{
+    struct bide_sim sim = { 0 };
+    const char *text = w->config.reactor == BIDE__REACTOR_SIM ? NULL : getenv("BIDE_SEED");
+    if (text && *text) {
+        char *end;
+        errno = 0;
+        sim.seed = strtoull(text, &end, 0);
+        if (*text < '0' || *text > '9' || *end || errno)
+            return -EINVAL;
+    }
+    w->simulated = w->alone = true;
+    w->until_poll = 1; /* each step is its look's */
+    bide__sim_setup(w->reactor, &sim);
+    return 0;
+}
+
 static int make_reactor(struct bide__worker *w)
 {
     const struct bide__reactor_ops *ops = NULL;
@@ -201,13 +218,7 @@ static int make_reactor(struct bide__worker *w)
     w->reactor->ops = ops;
     w->reactor->host = &bide__io_host;
     w->stats.reactor = ops->name;
-    if (ops == &bide__sim) {
-        const char *seed = getenv("BIDE_SEED");
-        w->simulated = w->alone = true;
-        w->until_poll = 1; /* each step is its look's */
-        bide__sim_setup(w->reactor, &(struct bide_sim){ .seed = seed ? strtoull(seed, 0, 0) : 0 });
-    }
-    return 0;
+    return ops == &bide__sim ? simulate(w) : 0;
 }
 
 /* ---- life ---- */

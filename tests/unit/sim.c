@@ -3,6 +3,7 @@
 
 #include <bide/bide.h>
 #include <bide/keywords.h>
+#include <pthread.h>
 
 static struct bide_sim_result result;
 
@@ -387,6 +388,57 @@ TEST(a_deadlock_is_known_at_once)
     CHECK_EQ(bide_sim_run(&sim, async(never_ends)), -EDEADLK);
     CHECK_EQ(reports, 1);
     CHECK_EQ(after.elapsed, BIDE_S);
+}
+
+/* ---- chosen by the environment ---- */
+
+static void *send_later(void *chan)
+{
+    int value = 1;
+    usleep(20000);
+    bide_chan_try_send(chan, &value);
+    return NULL;
+}
+
+/* A thread of the program's is no part of a simulation. */
+static int wait_for_a_thread(void)
+{
+    struct bide_chan chan;
+    pthread_t thread;
+    int value;
+    CHECK_OR(bide_chan_init(&chan, sizeof(value), 1) == 0, 1);
+    CHECK_OR(pthread_create(&thread, NULL, send_later, &chan) == 0, 1);
+    int error = bide_chan_recv(&chan, &value);
+    pthread_join(thread, NULL);
+    bide_chan_release(&chan);
+    return error;
+}
+ASYNC(int, wait_for_a_thread)
+
+TEST(the_environment_makes_a_run_one)
+{
+    char *reactor = getenv("BIDE_REACTOR");
+    struct bide_config config = { .on_deadlock = hear };
+    int reports = 0;
+    config.on_deadlock_user = &reports;
+    let drawn = async(draw);
+    setenv("BIDE_REACTOR", "sim", 1);
+    setenv("BIDE_SEED", "7", 1);
+    uint64_t seven = bide_run(drawn);
+    int alone = bide_run_with(&config, async(wait_for_a_thread));
+    setenv("BIDE_SEED", "7x", 1);
+    int wrong = bide_run(async(bide_yield));
+    int its_own = SIMULATE(1, async(bide_yield));
+    unsetenv("BIDE_SEED");
+    if (reactor)
+        setenv("BIDE_REACTOR", reactor, 1);
+    else
+        unsetenv("BIDE_REACTOR");
+    CHECK_EQ(seven, SIMULATE(7, drawn));
+    CHECK_EQ(alone, -EDEADLK);
+    CHECK_EQ(reports, 1);
+    CHECK_EQ(wrong, -EINVAL);
+    CHECK_EQ(its_own, 0);
 }
 
 /* ---- misuse ---- */
