@@ -8,8 +8,12 @@
 
 #include <bide/inspect.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <unistd.h>
+
+enum { PATIENCE_MS = 100 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;          /* runtimes that ask for it; under lock */
@@ -27,15 +31,49 @@ static void on_signal(int number)
     errno = saved;
 }
 
+static bool is_ending(void)
+{
+    return __atomic_load_n(&ending, __ATOMIC_ACQUIRE);
+}
+
+/* The end of the last runtime does not wait for somebody who reads: so no call blocks for long. A
+ * pipe that is writable takes PIPE_BUF bytes at once (pipe(7)). */
+static void write_out(const char *text, size_t size)
+{
+    struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+    while (size && !is_ending()) {
+        int ready = poll(&out, 1, PATIENCE_MS);
+        if (ready == 0 || (ready < 0 && errno == EINTR))
+            continue;
+        ssize_t n = write(STDERR_FILENO, text, size < PIPE_BUF ? size : PIPE_BUF);
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return;
+        text += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+    }
+}
+
+static void dump(void)
+{
+    static const char sorry[] = "bide: no memory for a dump\n";
+    char *text;
+    size_t size;
+    if (bide_dump_with(NULL, &text, &size) < 0) {
+        write_out(sorry, sizeof(sorry) - 1);
+        return;
+    }
+    write_out(text, size);
+    bide__free(text);
+}
+
 static void *thread_main(void *unused)
 {
     for (;;) {
         while (sem_wait(&asked) < 0)
             ;
-        if (__atomic_load_n(&ending, __ATOMIC_ACQUIRE))
+        if (is_ending())
             return unused;
-        if (bide_dump(STDERR_FILENO) == -ENOMEM)
-            bide_write_all(STDERR_FILENO, "bide: no memory for a dump\n", 27);
+        dump();
     }
 }
 

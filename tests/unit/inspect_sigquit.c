@@ -65,6 +65,27 @@ TEST(dumps_and_goes_on)
     CHECK(action_now().sa_handler == SIG_DFL);
 }
 
+/* Nobody reads, and the pipe is full. */
+static int quit_in_vain(void)
+{
+    kill(getpid(), SIGQUIT);
+    return bide_sleep(20 * BIDE_MS);
+}
+ASYNC(int, quit_in_vain)
+
+TEST(a_reader_that_does_not_read_holds_nobody)
+{
+    struct capture c = capture();
+    struct bide_config config = { .dump_on_sigquit = 1 };
+    char junk[4096] = "";
+    while (write(c.ends[1], junk, sizeof(junk)) > 0)
+        continue;
+    fcntl(c.ends[1], F_SETFL, 0); /* from now on a write waits */
+    int result = bide_run_with(&config, async(quit_in_vain));
+    end_capture(&c);
+    CHECK_EQ(result, 0);
+}
+
 static int handler_is_there(void)
 {
     return action_now().sa_handler != SIG_DFL;
