@@ -54,6 +54,7 @@ static struct report {
 
 enum { NOBODY_ASKED, ASKED, ANSWERS, ANSWERED };
 static int phase;                    /* atomic: of asking the stalled thread */
+static bool can_backtrace;           /* the library for it is there */
 static struct bide__worker *suspect; /* atomic: who is asked */
 
 /* Has w gone on since it was looked at? Any thread. */
@@ -84,7 +85,7 @@ static void on_signal(int number)
         report.moved_on = moved_on(fiber->worker);
         copy(report.name, NAME, bide_current_name());
         copy(report.site, SITE, fiber->site);
-        report.frame_count = backtrace(report.frames, FRAMES);
+        report.frame_count = can_backtrace ? backtrace(report.frames, FRAMES) : 0;
         __atomic_store_n(&phase, ANSWERED, __ATOMIC_RELEASE);
     }
     errno = saved;
@@ -193,7 +194,7 @@ static void print(const struct bide_stall *stall)
     size_t at = (size_t)snprintf(
         text, sizeof(text), "bide: task \"%s\", spawned at %s, has held its worker for %lld ms%s\n",
         stall->name, stall->site, (long long)(stall->held / BIDE_MS),
-        stall->frame_count ? ":" : " (no backtrace: SIGURG is taken or blocked)");
+        stall->frame_count ? ":" : " (no backtrace: SIGURG is taken or blocked, or no memory)");
     for (int i = 0; i < stall->frame_count; i++)
         at += print_frame(text + at, sizeof(text) - at, i, stall->frames[i]);
     ssize_t written = write(STDERR_FILENO, text, at);
@@ -268,18 +269,16 @@ static struct bide__worker *worker_of(struct bide__list *link)
     return bide__container(link, struct bide__worker, watch.link);
 }
 
-/* The first backtrace loads a library: no work for a handler. Without the lock, and before anybody
- * is reported on: it waits for the loader's lock as well. */
+/* The first backtrace loads a library, and without memory each one tries: no work for a handler.
+ * Without the lock, and before anybody is reported on: it waits for the loader's lock as well. */
 static void load_backtrace(void)
 {
-    static bool loaded;
     void *frame;
-    if (loaded)
+    if (can_backtrace)
         return;
     pthread_mutex_unlock(&lock);
-    backtrace(&frame, 1);
+    can_backtrace = backtrace(&frame, 1) > 0;
     pthread_mutex_lock(&lock);
-    loaded = true;
 }
 
 static bool any_due(bide_time now)
