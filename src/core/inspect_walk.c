@@ -13,7 +13,7 @@
 #include <execinfo.h>
 #include <string.h>
 
-enum { NODES_FIRST = 64, STEP = 4096 /* nodes */, STRINGS = 64 * 1024 };
+enum { NODES_FIRST = 64, STEP = 1024 /* nodes */, STRINGS = 64 * 1024 };
 
 /* ---- memory ---- */
 
@@ -397,6 +397,8 @@ void bide__inspect_walk(struct bide__part *part, struct bide__worker *w,
     }
     for (int i = 0; i < part->count && !part->no_memory; i++) {
         prefetch(part, i);
+        if (i % STEP == STEP - 1)
+            go_on(w);
         if (part->nodes[i].fiber)
             walk_fiber(part, part->nodes[i].fiber, i, asks);
     }
