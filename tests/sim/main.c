@@ -21,7 +21,7 @@
 enum { BATCH = 50, BATCH_LIMIT_S = 120 };
 
 static const struct workload *const workloads[] = { &sim_echo, &sim_http, &sim_pipeline,
-                                                    &sim_storm };
+                                                    &sim_sockets, &sim_storm };
 enum { WORKLOADS = sizeof(workloads) / sizeof(*workloads) };
 
 static struct {
@@ -183,7 +183,7 @@ static const char usage[] =
     "  --seeds N          run seeds 1 to N (default 1000)\n"
     "  --from S           begin with seed S\n"
     "  --seed S           run this one, and show its trace's hash\n"
-    "  --workload NAME    only this one: echo, http, pipeline, storm\n"
+    "  --workload NAME    only this one: echo, http, pipeline, sockets, storm\n"
     "  --trace            print each event\n"
     "  --expect-failure   succeed only when a seed fails\n"
     "  --help\n"

@@ -22,7 +22,7 @@ struct workload {
     int (*run)(const struct bide_sim *sim);
 };
 
-extern const struct workload sim_echo, sim_http, sim_pipeline, sim_storm;
+extern const struct workload sim_echo, sim_http, sim_pipeline, sim_sockets, sim_storm;
 
 /* Defines sim_NAME for the async function NAME. */
 #define WORKLOAD(fn)                                    \
