@@ -1,6 +1,6 @@
 /*
- * Random operations on a few descriptors of all kinds, by tasks that are cancelled at random, and that
- * close them under each other. Whatever comes, it is a result that the operation can have, and
+ * Random operations on a few descriptors of all kinds, by tasks that are cancelled at random, and
+ * that close them under each other. Whatever comes, it is a result that the operation can have, and
  * nothing stays open.
  */
 #include "workload.h"
