@@ -117,7 +117,7 @@ void bide__sim_datagram_arrive(struct bide__world *world, struct bide__sim_packe
         to = bide__sim_find(world, BIDE__SIM_DATAGRAM, &packet->where, &packet->source);
     if (!to)
         refuse(world, packet);
-    if (!to || to->closed || to->no_read || (bide__sim_remote(to) && full(to))) {
+    if (!to || to->closed || (bide__sim_remote(to) && full(to))) {
         bide__sim_packet_free(packet);
         return;
     }

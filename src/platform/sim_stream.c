@@ -63,7 +63,7 @@ void bide__sim_stream_arrive(struct bide__world *world, struct bide__sim_packet 
     } else if (to->closed) {
         tell(world, to, BIDE__SIM_RESET);
         lose(to, packet);
-    } else if (to->broken || to->no_read) {
+    } else if (to->broken) {
         lose(to, packet);
     } else {
         bide__list_remove(&packet->link);
@@ -176,14 +176,15 @@ ssize_t bide__sim_stream_recv(struct bide__world *world, struct bide__sim_file *
     if (!connected(file))
         return -ENOTCONN;
     may_reset(world, file);
-    if (file->no_read || !wanted)
+    if (!wanted)
         return 0;
+    bool over = file->ended || file->broken || file->no_read;
     if (!file->queued) {
         if (file->error)
             return bide__sim_take_error(file);
-        return file->ended || file->broken ? 0 : -EAGAIN;
+        return over ? 0 : -EAGAIN;
     }
-    bool all = flags & MSG_WAITALL && !file->ended && !file->broken;
+    bool all = flags & MSG_WAITALL && !over;
     if (all && file->queued < (wanted < BIDE__SIM_BUFFER ? wanted : BIDE__SIM_BUFFER))
         return -EAGAIN;
     size_t n = wanted < file->queued ? wanted : file->queued;
@@ -272,11 +273,8 @@ int bide__sim_stream_shutdown(struct bide__world *world, struct bide__sim_file *
         return -EINVAL;
     if (file->kind == BIDE__SIM_STREAM && file->state != BIDE__SIM_CONNECTED)
         return -ENOTCONN;
-    if (how != SHUT_WR) {
-        file->no_read = true;
-        if (file->kind == BIDE__SIM_STREAM) /* a datagram that has arrived is there to be read */
-            drop_queue(file);
-    }
+    if (how != SHUT_WR)
+        file->no_read = true; /* what has arrived may still be read */
     if (how != SHUT_RD && !file->no_write) {
         file->no_write = true;
         if (!file->broken)
