@@ -68,6 +68,8 @@ static bool has_room(struct bide__part *part, int n)
         room *= 2;
     if (room == part->room)
         return true;
+    if (part->no_memory) /* one try is enough: there may be many tasks */
+        return false;
     struct bide__node *nodes = bide__realloc(part->nodes, (size_t)room * sizeof(*nodes));
     if (!nodes) {
         part->no_memory = true;
