@@ -81,6 +81,9 @@ struct bide__promise {
 /* ---- internal ----------------------------------------------------------------------------- */
 
 extern BIDE_API const struct bide_leaf_ops bide__promise_ops;
+/* Between these calls, with 1 and -1, the task waits for what a thread of bide's own resolves in
+ * any case: that is no deadlock, whatever closed_world says. */
+BIDE_API void bide__promised(int change);
 BIDE_API int bide__promise_claim(struct bide__promise *p);
 BIDE_API void bide__promise_publish(struct bide_future *f, struct bide__promise *p);
 

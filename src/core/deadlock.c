@@ -26,7 +26,12 @@ bool bide__waits_for_nobody(const struct bide__worker *w)
         return false;
     if (w->reactor->ops->stuck)
         return w->reactor->ops->stuck(w->reactor);
-    return !w->operations_pending && bide__list_empty(&w->signals);
+    return !w->operations_pending && !w->promised && bide__list_empty(&w->signals);
+}
+
+void bide__promised(int change)
+{
+    bide__worker()->promised += (size_t)change;
 }
 
 /* At once where it is known. */

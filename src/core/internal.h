@@ -118,6 +118,7 @@ struct bide__worker {
     struct bide__list cancelling; /* groups whose children are to be cancelled */
     struct bide__reactor *reactor;
     size_t operations_pending; /* handed to the reactor, not over */
+    size_t promised;           /* tasks that a thread of another library of bide's will wake */
     bool foreign;              /* a foreign loop waits for it: its wakes are read in every poll */
     struct bide__wheel wheel;
     struct bide__stacks stacks;

@@ -215,6 +215,7 @@ static bool call_off(struct bide__sqlite_lane *lane, struct bide__sqlite_job *jo
 /* Returns 0 when the job ran, or why the waiting for it ended early: it is over all the same. */
 static int wait_suspended(struct bide__sqlite_lane *lane, struct bide__sqlite_job *job)
 {
+    bide__promised(1);
     (void)bide_await(&job->over);
     int reason = bide_error(&job->over);
 
@@ -224,6 +225,7 @@ static int wait_suspended(struct bide__sqlite_lane *lane, struct bide__sqlite_jo
         {
             (void)bide_await(&job->over);
         }
+    bide__promised(-1);
     return reason;
 }
 
