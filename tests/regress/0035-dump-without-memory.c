@@ -28,7 +28,7 @@ static int dump_after(int allocations)
     return error;
 }
 
-FIBER_TEST(memory_is_asked_for_once)
+static void dump_with_little_memory(void)
 {
     struct bide_event never = { 0 };
     int error = -ENOMEM;
@@ -43,6 +43,14 @@ FIBER_TEST(memory_is_asked_for_once)
         }
         bide_event_set(&never);
     }
+}
+ASYNC_VOID(dump_with_little_memory)
+
+/* One worker: others would ask at the same time. */
+TEST(memory_is_asked_for_once)
+{
+    struct bide_config config = { .workers = 1, .stall_limit = BIDE_FOREVER };
+    bide_run_with(&config, async(dump_with_little_memory));
 }
 
 TEST_MAIN()
