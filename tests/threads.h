@@ -5,12 +5,19 @@
 
 #include <sys/stat.h>
 
-static nlink_t threads_at_start; /* 0: not known */
+static nlink_t threads_at_start; /* 0: not known, or not all of them are there yet */
 
 __attribute__((constructor)) static void count_threads(void)
 {
     struct stat st; /* proc(5): a link for each, and two more */
     threads_at_start = stat("/proc/self/task", &st) == 0 ? st.st_nlink - 2 : 0;
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) /* it makes its thread with the first of the program's */
+    threads_at_start = 0;
+#endif
+#elif defined(__SANITIZE_THREAD__)
+    threads_at_start = 0;
+#endif
 }
 
 #define SKIP_UNLESS_ALONE()                                                  \
