@@ -274,5 +274,9 @@ int main(int argc, char **argv)
                (unsigned long long)shared->events,
                (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9,
                (unsigned long long)shared->hash);
+    if (fflush(stdout) || ferror(stdout)) {
+        perror("simulate: stdout");
+        return 1;
+    }
     return options.expect_failure ? well : !well;
 }
