@@ -29,7 +29,7 @@ enum { WORKERS_MAX = 1024, STEAL = 32, CANDIDATES = 8 };
 
 struct bide__team {
     unsigned count;                 /* workers that there may be */
-    unsigned threads;               /* made, and not joined: the first worker's alone */
+    unsigned threads;               /* atomic: made, and not joined; the first worker writes it */
     struct bide__worker **workers;  /* atomic each: NULL until it runs */
     pthread_t *ids;
     struct bide_config config;
@@ -40,6 +40,7 @@ struct bide__team {
     bool closing;                   /* under lock: workers are told to stop, and none begins */
     unsigned stopped;               /* under lock: threads that run no more */
     bool released;                  /* under lock: all have stopped; they may free their workers */
+    unsigned unmade;                /* atomic: threads that could not make their worker */
     int sleepers;                   /* atomic: workers that wait in their reactors */
     int searching;                  /* atomic: one was woken that has not looked for work yet */
 };
@@ -184,6 +185,8 @@ static void *worker_thread(void *arg)
         bide__overflow_leave(w);
         bide__worker_thread_leave();
         bide__self = (struct bide__self){ 0 };
+    } else {
+        __atomic_add_fetch(&team->unmade, 1, __ATOMIC_RELEASE);
     }
     wait_for_release(team);
     if (w)
@@ -244,7 +247,7 @@ struct bide__team *bide__team_of(struct bide__worker *w)
     w->alone = false;
     team->workers[0] = w;
     for (unsigned i = 1; i < count && start_thread(team, i) == 0; i++)
-        team->threads++;
+        __atomic_store_n(&team->threads, i, __ATOMIC_RELEASE);
     return team;
 }
 
@@ -482,18 +485,22 @@ void bide__wake_one(struct bide__team *team)
  * as long as it stays the same they sleep, for each has a turn before it sleeps again. */
 bool bide__team_asleep(const struct bide__worker *w, uint64_t *ret_turns)
 {
+    const struct bide__team *team = w->team;
+    unsigned missing = 0;
     *ret_turns = 0;
-    for (unsigned i = 0; w->team && i < w->team->count; i++) {
-        const struct bide__worker *other = member(w->team, i);
-        if (other == w)
+    /* The first worker comes first: while it sleeps it starts no thread. */
+    for (unsigned i = 0; team && i <= __atomic_load_n(&team->threads, __ATOMIC_ACQUIRE); i++) {
+        const struct bide__worker *other = member(team, i);
+        missing += !other;
+        if (!other || other == w)
             continue;
-        if (!other || !__atomic_load_n(&other->asleep, __ATOMIC_SEQ_CST) ||
+        if (!__atomic_load_n(&other->asleep, __ATOMIC_SEQ_CST) ||
             !__atomic_load_n(&other->quiet, __ATOMIC_RELAXED) ||
             __atomic_load_n(&other->inbox, __ATOMIC_SEQ_CST))
             return false;
         *ret_turns += bide__counted(&other->stats.turns);
     }
-    return true;
+    return !missing || missing == __atomic_load_n(&team->unmade, __ATOMIC_ACQUIRE);
 }
 
 struct bide__worker *bide__team_first(struct bide__worker *w)
@@ -527,10 +534,12 @@ void bide__post_flush(struct bide__worker *w)
     }
 }
 
-/* Those that are running, the calling one included. */
+/* Those of workers that are running, the calling one included, and those that have none. */
 unsigned bide__team_threads(struct bide__worker *w)
 {
     unsigned threads = 1;
+    if (w->team)
+        threads += __atomic_load_n(&w->team->unmade, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; w->team && i < w->team->count; i++)
         threads += member(w->team, i) && member(w->team, i) != w;
     return threads;

@@ -269,6 +269,48 @@ TEST(sleepers_of_another_worker_are_none)
     CHECK_EQ(heard.reports, 0);
 }
 
+/* The least limit of descriptors with which one worker can be made, but no second one. */
+static bool limit_to_one_worker(struct rlimit *ret_before)
+{
+    struct rlimit few;
+    int next = dup(0);
+    close(next);
+    if (next < 0 || getrlimit(RLIMIT_NOFILE, ret_before) < 0)
+        return false;
+    few = *ret_before;
+    for (few.rlim_cur = (rlim_t)next; few.rlim_cur < (rlim_t)next + 20; few.rlim_cur++)
+        if (setrlimit(RLIMIT_NOFILE, &few) < 0 || bide_run(async(bide_yield)) == 0)
+            return true;
+    return false;
+}
+
+static int wait_spread(struct bide_event *event)
+{
+    int error = 0;
+    scope(s) {
+        error = spawn_spread(&s, async(bide_event_wait, event));
+        if (!error)
+            error = bide_scope_wait(&s);
+    }
+    return error;
+}
+ASYNC(int, wait_spread, struct bide_event *)
+
+TEST(where_a_worker_could_not_be_made)
+{
+    struct heard heard = { 0 };
+    struct bide_config config = closed(&heard);
+    struct bide_event never = { 0 };
+    struct rlimit before;
+    config.workers = 3;
+    bool limited = limit_to_one_worker(&before);
+    int result = limited ? bide_run_with(&config, async(wait_spread, &never)) : 0;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK(limited);
+    CHECK_EQ(result, -EDEADLK);
+    CHECK_EQ(heard.reports, 1);
+}
+
 /* ---- shields ---- */
 
 static int stubborn(struct bide_event *never)
