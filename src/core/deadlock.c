@@ -34,11 +34,13 @@ void bide__promised(int change)
     bide__worker()->promised += (size_t)change;
 }
 
-/* At once where it is known. */
+/* At once where it is known. Workers that fell asleep together must not always wake together, and
+ * take each other for busy. */
 bide_time bide__doubt_until(const struct bide__worker *w)
 {
     bide_time now = w->reactor->ops->now(w->reactor);
-    return w->reactor->ops->stuck ? now : now + (w->doubt ? w->doubt : DOUBT_LEAST);
+    bide_time span = w->doubt ? w->doubt : DOUBT_LEAST;
+    return w->reactor->ops->stuck ? now : now + span + span / 4 * (w->index % 8);
 }
 
 /* Threads of the process (proc(5): /proc/pid/task has a link each, and two more); 0: not known. */

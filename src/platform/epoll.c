@@ -411,11 +411,23 @@ static int arm_timer(struct epoll_reactor *r, bide_time until)
     return timerfd_settime(r->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) ? -errno : 0;
 }
 
-/* Without epoll_pwait2 (Linux 5.11) a timerfd keeps nanosecond deadlines. */
+/* Rounded up, so that nobody is woken too early; -1: for ever. */
+static int milliseconds_until(bide_time until)
+{
+    bide_time left = until - bide__clock();
+    if (until == BIDE_FOREVER)
+        return -1;
+    if (left >= INT_MAX * BIDE_MS)
+        return INT_MAX;
+    return left > 0 ? (int)((left + BIDE_MS - 1) / BIDE_MS) : 0;
+}
+
+/* Without epoll_pwait2 (Linux 5.11) a timerfd keeps nanosecond deadlines; without a descriptor for
+ * one they are kept to the millisecond. */
 static int wait_by_timerfd(struct epoll_reactor *r, struct epoll_event *events, bide_time until)
 {
     bool armed = arm_timer(r, until) == 0;
-    return epoll_wait(r->epoll_fd, events, EVENTS, armed ? -1 : 1);
+    return epoll_wait(r->epoll_fd, events, EVENTS, armed ? -1 : milliseconds_until(until));
 }
 
 static int epoll_pollable(struct bide__reactor *reactor, bide_time until)
